@@ -1,0 +1,217 @@
+/**
+ * Pages: one size class and one kind each, with a free list of its own. This file holds everything that happens once a
+ * page rather than once a block.
+ *
+ * A class has a current page, whose free list the class has taken over whole: blocks are handed out from there with no
+ * page touched. Every other page with a free block is in the class's list of available pages. Blocks are always freed
+ * to the list of their own page, so a page that was current fills up again from behind.
+ *
+ *   used + own free list = capacity, where used = live + retired + (current page) what the class has still to hand out
+ */
+import { OutOfMemoryError } from "../memory/errors.js";
+import {
+  type Address,
+  CONTROL_AVAILABLE,
+  CONTROL_CURRENT,
+  CONTROL_PAGE_COUNT,
+  CONTROL_PAGE_TABLE,
+  CONTROL_SERIAL_SEED,
+  HEADER_SERIAL,
+  HEADER_TYPE,
+  KIND_COUNT,
+  KIND_STORAGE,
+  PAGE_BLOCK_WORDS,
+  PAGE_BYTES,
+  PAGE_CAPACITY,
+  PAGE_DESCRIPTOR_SHIFT,
+  PAGE_FREE_LIST,
+  PAGE_LARGE,
+  PAGE_NEXT,
+  PAGE_PREVIOUS,
+  PAGE_SHIFT,
+  PAGE_SMALL,
+  PAGE_STATE,
+  PAGE_USED,
+  PAGE_WORDS,
+  SERIAL_MAX,
+  SIZE_CLASS_COUNT_MAX,
+  WORD_BYTES,
+} from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
+import { Arenas } from "./arena.js";
+import { CLASS_WORDS } from "./size-class.js";
+
+/** Steps the serial of a fresh page by the golden ratio, so that a stale view of an older page meets it once in 2^29. */
+const SERIAL_STEP = 0x1e3779b1;
+
+/** Index of a class of one kind among the classes of all kinds. */
+export function classIndex(kind: number, sizeClass: number): number {
+  return kind * SIZE_CLASS_COUNT_MAX + sizeClass;
+}
+
+export class Pages {
+  readonly arenas: Arenas;
+  private readonly i32: Int32Array;
+  private readonly pageTable: number;
+  /** `stress`: empty pages stay with their class, so that a serial tells every stale view. */
+  private readonly keepsEmptyPages: boolean;
+
+  constructor(memory: Memory, keepsEmptyPages: boolean) {
+    this.i32 = memory.i32;
+    this.pageTable = memory.i32[CONTROL_PAGE_TABLE];
+    this.arenas = new Arenas(memory);
+    this.keepsEmptyPages = keepsEmptyPages;
+  }
+
+  /** Descriptor of the page that a block is in. */
+  of(block: Address): number {
+    return this.pageTable + ((block >>> PAGE_SHIFT) << PAGE_DESCRIPTOR_SHIFT);
+  }
+
+  /** Make the next available page of a class the current one, and return its first free block. @throws OutOfMemoryError */
+  takeBlocks(kind: number, sizeClass: number): Address {
+    const { i32 } = this;
+    const head = CONTROL_AVAILABLE + classIndex(kind, sizeClass);
+    let page = i32[head];
+    if (page === 0) page = this.format(kind, sizeClass);
+    else this.unlink(head, page);
+    const first = i32[page + PAGE_FREE_LIST];
+    i32[page + PAGE_FREE_LIST] = 0;
+    i32[page + PAGE_USED] = i32[page + PAGE_CAPACITY];
+    return first;
+  }
+
+  /** A page's own free list was empty before this block, or all its blocks are free with it. */
+  blockFreed(page: number, wasFull: boolean): void {
+    const { i32 } = this;
+    const state = i32[page + PAGE_STATE];
+    const index = classIndex((state & 0xff) - PAGE_SMALL, state >> 8);
+    if (wasFull) this.link(CONTROL_AVAILABLE + index, page);
+    if (i32[page + PAGE_USED] === 0 && !this.keepsEmptyPages)
+      this.giveIfSpare(CONTROL_AVAILABLE + index, page);
+  }
+
+  /** A run of pages for one block of `words` words. @throws OutOfMemoryError */
+  takeLarge(kind: number, words: number): Address {
+    const { i32 } = this;
+    const length = Math.ceil(words / PAGE_WORDS);
+    const page = this.takeRun(length, words);
+    const descriptor = this.arenas.descriptor(page);
+    i32[descriptor + PAGE_STATE] = PAGE_LARGE + kind;
+    i32[descriptor + PAGE_USED] = 1;
+    i32[descriptor + PAGE_CAPACITY] = 1;
+    i32[descriptor + PAGE_BLOCK_WORDS] = length * PAGE_WORDS;
+    const block = page << PAGE_SHIFT;
+    if (kind !== KIND_STORAGE) {
+      i32[block + HEADER_TYPE] = 0;
+      i32[block + HEADER_SERIAL] = this.nextSerial();
+    }
+    return block;
+  }
+
+  giveLarge(block: Address): void {
+    this.arenas.giveRun(block >>> PAGE_SHIFT);
+  }
+
+  /** A fresh page of a class, with a free list of all its blocks; it is in no list. */
+  private format(kind: number, sizeClass: number): number {
+    const { i32 } = this;
+    const words = CLASS_WORDS[sizeClass];
+    const page = this.takeRun(1, words);
+    const descriptor = this.arenas.descriptor(page);
+    const capacity = Math.floor(PAGE_WORDS / words);
+    const first = page << PAGE_SHIFT;
+    i32[descriptor + PAGE_STATE] = (PAGE_SMALL + kind) | (sizeClass << 8);
+    i32[descriptor + PAGE_FREE_LIST] = first;
+    i32[descriptor + PAGE_USED] = 0;
+    i32[descriptor + PAGE_CAPACITY] = capacity;
+    i32[descriptor + PAGE_BLOCK_WORDS] = words;
+    const serial = kind === KIND_STORAGE ? 0 : this.nextSerial();
+    const last = first + (capacity - 1) * words;
+    for (let block = first; block <= last; block += words) {
+      i32[block] = block === last ? 0 : block + words;
+      if (kind === KIND_STORAGE) continue;
+      i32[block + HEADER_TYPE] = 0;
+      i32[block + HEADER_SERIAL] = serial;
+    }
+    return descriptor;
+  }
+
+  private takeRun(length: number, words: number): number {
+    let page = this.arenas.takeRun(length);
+    if (page === 0 && this.giveEmptyPages() > 0) page = this.arenas.takeRun(length);
+    if (page === 0) throw new OutOfMemoryError(words * WORD_BYTES, this.i32[CONTROL_PAGE_COUNT] * PAGE_BYTES);
+    return page;
+  }
+
+  private nextSerial(): number {
+    const { i32 } = this;
+    const serial = (i32[CONTROL_SERIAL_SEED] + SERIAL_STEP) & SERIAL_MAX;
+    i32[CONTROL_SERIAL_SEED] = serial;
+    // Half the range stays ahead of a block before it is retired; 0 is never a serial.
+    return (serial >>> 1) + 1;
+  }
+
+  /** One empty page of a class stays available, so that a single object cannot make a page come and go. */
+  private giveIfSpare(head: number, page: number): void {
+    const isOnlyPage = this.i32[head] === page && this.i32[page + PAGE_NEXT] === 0;
+    if (!isOnlyPage) this.give(head, page);
+  }
+
+  private give(head: number, page: number): void {
+    this.unlink(head, page);
+    this.arenas.giveRun((page - this.pageTable) >> PAGE_DESCRIPTOR_SHIFT);
+  }
+
+  /** Before running out of memory: give up every empty page, those of which a class holds free blocks included. */
+  private giveEmptyPages(): number {
+    const { i32 } = this;
+    let given = 0;
+    for (let index = 0; index < KIND_COUNT * SIZE_CLASS_COUNT_MAX; index++) {
+      const head = CONTROL_AVAILABLE + index;
+      this.returnBlocks(CONTROL_CURRENT + index, head);
+      for (let page = i32[head]; page !== 0; ) {
+        const next = i32[page + PAGE_NEXT];
+        if (i32[page + PAGE_USED] === 0) {
+          this.give(head, page);
+          given++;
+        }
+        page = next;
+      }
+    }
+    return given;
+  }
+
+  /** Put what a class has still to hand out back into the list of the page. */
+  private returnBlocks(current: number, head: number): void {
+    const { i32 } = this;
+    for (let block = i32[current]; block !== 0; ) {
+      const next = i32[block];
+      const page = this.of(block);
+      if (i32[page + PAGE_FREE_LIST] === 0) this.link(head, page);
+      i32[block] = i32[page + PAGE_FREE_LIST];
+      i32[page + PAGE_FREE_LIST] = block;
+      i32[page + PAGE_USED]--;
+      block = next;
+    }
+    i32[current] = 0;
+  }
+
+  private link(head: number, page: number): void {
+    const { i32 } = this;
+    const first = i32[head];
+    i32[head] = page;
+    i32[page + PAGE_PREVIOUS] = 0;
+    i32[page + PAGE_NEXT] = first;
+    if (first !== 0) i32[first + PAGE_PREVIOUS] = page;
+  }
+
+  private unlink(head: number, page: number): void {
+    const { i32 } = this;
+    const next = i32[page + PAGE_NEXT];
+    const previous = i32[page + PAGE_PREVIOUS];
+    if (next !== 0) i32[next + PAGE_PREVIOUS] = previous;
+    if (previous !== 0) i32[previous + PAGE_NEXT] = next;
+    else i32[head] = next;
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * The cycle collector: CPython 3.11's (Modules/gcmodule.c, `gc_collect_main`), in its order of events.
+ *
+ * Reference counts free everything but cycles. To find a dead cycle no roots are needed: subtract from each object's
+ * count the references that come from inside the candidates; what is left over is held from outside. Whatever nothing
+ * outside reaches is garbage. The steps, each a method below or in the file named:
+ *
+ *   merge       the younger generations join the tail of the one collected
+ *   partition   the candidates are split into reachable and unreachable           partition.ts
+ *   promote     the reachable become one generation older
+ *   clear       the unreachable drop their references and die by their counts     clear.ts
+ *
+ * Between `promote` and `clear` stand, in this order, weak references, finalizers and the check for resurrection.
+ *
+ * A collection allocates nothing that it does not give back: a heap that is full can be collected.
+ */
+import { OutOfMemoryError } from "../memory/errors.js";
+import {
+  type Address,
+  CONTROL_DEBUG,
+  CONTROL_GARBAGE,
+  CONTROL_STATS,
+  KIND_DICT,
+  KIND_TUPLE,
+  STATS_WORDS,
+  UNREACHABLE,
+} from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
+import type { Generations } from "../object/generation.js";
+import type { Lists } from "../object/list.js";
+import type { ReferenceCounts } from "../object/refcount.js";
+import type { Tracking } from "../object/tracking.js";
+import type { TypeTable } from "../object/type.js";
+import type { Clearing } from "./clear.js";
+import type { CollectorEvents } from "./events.js";
+import type { Partition } from "./partition.js";
+import type { Trigger } from "./trigger.js";
+
+/** Bits of `gc.setDebug`, as in CPython. */
+export const DEBUG_STATS = 1;
+export const DEBUG_COLLECTABLE = 2;
+export const DEBUG_UNCOLLECTABLE = 4;
+export const DEBUG_SAVEALL = 32;
+
+export interface CollectorParts {
+  readonly memory: Memory;
+  readonly generations: Generations;
+  readonly types: TypeTable;
+  readonly counts: ReferenceCounts;
+  readonly lists: Lists;
+  readonly tracking: Tracking;
+  readonly clearing: Clearing;
+  readonly partition: Partition;
+  readonly trigger: Trigger;
+  readonly events: CollectorEvents;
+}
+
+export class Collector {
+  private readonly i32: Int32Array;
+  private readonly f64: Float64Array;
+  private readonly parts: CollectorParts;
+
+  constructor(parts: CollectorParts) {
+    this.i32 = parts.memory.i32;
+    this.f64 = parts.memory.f64;
+    this.parts = parts;
+  }
+
+  /** What an allocation calls when count0 has passed its threshold. */
+  collectIfDue(): void {
+    const { trigger } = this.parts;
+    trigger.countAllocation();
+    const generation = trigger.pick();
+    if (generation >= 0) this.collect(generation);
+  }
+
+  /**
+   * Collect a generation and all younger ones.
+   * @returns the number of unreachable objects; 0 at once while another collection is under way
+   */
+  collect(generation: number): number {
+    const { generations, partition, trigger, events } = this.parts;
+    if (trigger.isCollecting) return 0;
+    trigger.setCollecting(true);
+    try {
+      events.start(generation);
+      events.begin(generation);
+      trigger.collectionStarts(generation);
+      for (let younger = 0; younger < generation; younger++) generations.merge(younger, generation);
+      generations.refillReserve();
+      events.phase("merge");
+
+      partition.run(generation, generation === 2);
+      const old = this.promote(generation);
+      const collected = partition.placeUnreachable(old);
+      events.phase("partition");
+      events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
+
+      this.clearUnreachable(old);
+      generations.refillReserve();
+      events.phase("clear");
+
+      this.addStats(generation, collected);
+      const result = { generation, collected, uncollectable: 0 };
+      events.end(result);
+      events.stop(result);
+      return collected;
+    } finally {
+      trigger.setCollecting(false);
+    }
+  }
+
+  /**
+   * The survivors of generation 0 and 1 become one generation older; those of 2 stay. Tuples that hold no container
+   * are untracked on the way, and in a full collection dicts (CPython: `untrack_tuples`, `untrack_dicts`).
+   * @returns the generation that the survivors are in now
+   */
+  private promote(generation: number): number {
+    const { generations, tracking, types, trigger } = this.parts;
+    if (types.hasTuples) tracking.untrackAll(generation, KIND_TUPLE);
+    if (generation < 2) {
+      if (generation === 1) trigger.addLongLivedPending(generations.size(1));
+      generations.merge(generation, generation + 1);
+      return generation + 1;
+    }
+    if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);
+    const size = generations.size(2);
+    trigger.setLongLivedTotal(size);
+    generations.packIfSparse(2, size);
+    return 2;
+  }
+
+  /**
+   * Break the cycles (CPython: `delete_garbage`): each object in turn, as long as it is alive, drops its references;
+   * the counts do the rest. What survives its own clearing, because something outside took hold of it, goes to `old`.
+   */
+  private clearUnreachable(old: number): void {
+    const { i32 } = this;
+    const { generations, counts, clearing } = this.parts;
+    for (let entry = generations.firstEntry(UNREACHABLE, 0); entry !== 0; ) {
+      const object = i32[entry];
+      if ((i32[CONTROL_DEBUG] & DEBUG_SAVEALL) !== 0) this.saveGarbage(object);
+      else {
+        counts.incref(object);
+        clearing.clear(object);
+        counts.decref(object);
+      }
+      if (generations.isAt(entry, object, UNREACHABLE)) {
+        generations.removeEntry(entry);
+        generations.append(old, object);
+      }
+      entry = generations.firstEntry(UNREACHABLE, entry);
+    }
+    generations.merge(UNREACHABLE, old);
+  }
+
+  /** DEBUG_SAVEALL: keep it in `gc.garbage`. When there is no memory for that it only stays alive, as in CPython. */
+  private saveGarbage(object: Address): void {
+    const { i32 } = this;
+    const { lists, counts } = this.parts;
+    const garbage = i32[CONTROL_GARBAGE];
+    try {
+      const item = lists.openGap(garbage, lists.length(garbage));
+      i32[item] = object;
+      counts.incref(object);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+  }
+
+  private addStats(generation: number, collected: number): void {
+    const stats = (CONTROL_STATS + generation * STATS_WORDS) >> 1;
+    this.f64[stats] += 1;
+    this.f64[stats + 1] += collected;
+  }
+
+  /** Collections, collected and uncollectable objects of a generation since the heap was made. */
+  stats(generation: number): { collections: number; collected: number; uncollectable: number } {
+    const stats = (CONTROL_STATS + generation * STATS_WORDS) >> 1;
+    return {
+      collections: this.f64[stats],
+      collected: this.f64[stats + 1],
+      uncollectable: this.f64[stats + 2],
+    };
+  }
+}

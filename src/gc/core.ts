@@ -1,0 +1,99 @@
+/** The layers below the host put together: everything that works on addresses. */
+import { Allocator } from "../alloc/allocator.js";
+import { CONTROL_GARBAGE, KIND_LIST, LIST_WORDS, SLOT_REF, TRAVERSE_LIST } from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
+import { Generations } from "../object/generation.js";
+import { HashTables } from "../object/hash-table.js";
+import { createHooks, type Hooks } from "../object/hooks.js";
+import { Lists } from "../object/list.js";
+import { createObjects, type Objects } from "../object/objects.js";
+import { createReferenceCounts, type ReferenceCounts } from "../object/refcount.js";
+import { Strings } from "../object/string.js";
+import { Tracking } from "../object/tracking.js";
+import { Traversal } from "../object/traverse.js";
+import { TypeTable } from "../object/type.js";
+import { Clearing } from "./clear.js";
+import { Collector } from "./collect.js";
+import { CollectorEvents } from "./events.js";
+import { createPartition } from "./partition.js";
+import { Trigger } from "./trigger.js";
+
+export interface CoreOptions {
+  /** Collect at allocations as `stress` does, poison freed memory, keep pages with their class. */
+  readonly isStress?: boolean;
+}
+
+/** How often `stress` collects everything rather than generation 0. */
+const STRESS_FULL_EVERY = 1000;
+
+export class Core {
+  readonly memory: Memory;
+  readonly hooks: Hooks;
+  readonly allocator: Allocator;
+  readonly strings: Strings;
+  readonly types: TypeTable;
+  readonly generations: Generations;
+  readonly counts: ReferenceCounts;
+  readonly objects: Objects;
+  readonly lists: Lists;
+  readonly tables: HashTables;
+  readonly traversal: Traversal;
+  readonly tracking: Tracking;
+  readonly trigger: Trigger;
+  readonly events: CollectorEvents;
+  readonly collector: Collector;
+  private stressAllocations = 0;
+
+  constructor(memory: Memory, options: CoreOptions = {}) {
+    const isStress = options.isStress === true;
+    this.memory = memory;
+    this.hooks = createHooks();
+    this.allocator = new Allocator(memory, isStress);
+    this.strings = new Strings(this.allocator);
+    this.types = new TypeTable(this.allocator, this.strings);
+    this.generations = new Generations(this.allocator);
+    this.counts = createReferenceCounts(this.allocator, this.generations, this.types);
+    this.objects = createObjects(this.allocator, this.generations, this.types, this.hooks);
+    this.lists = new Lists(this.allocator, this.objects, this.counts, this.types);
+    this.tables = new HashTables(this.allocator, this.objects, this.counts, this.strings, this.types);
+    this.traversal = new Traversal(memory, this.types);
+    this.tracking = new Tracking(memory.i32, this.generations, this.types, this.traversal);
+    this.trigger = new Trigger(memory, isStress);
+    this.events = new CollectorEvents();
+    const clearing = new Clearing(memory.i32, this.counts, this.lists, this.tables, this.types);
+    const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
+    this.collector = new Collector({ ...this, clearing, partition });
+    this.hooks.beforeAllocation = isStress
+      ? () => this.collectForStress()
+      : () => this.collector.collectIfDue();
+    this.createGarbageList();
+  }
+
+  /** The list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
+  private createGarbageList(): void {
+    const typeId = this.types.count;
+    this.types.register([
+      {
+        name: "list",
+        kind: KIND_LIST,
+        objectWords: LIST_WORDS,
+        flags: 0,
+        traverse: TRAVERSE_LIST,
+        drop: TRAVERSE_LIST,
+        edges: [],
+        weakrefOffset: 0,
+        keySlot: 0,
+        itemSlot: SLOT_REF,
+        description: "gc.garbage",
+      },
+    ]);
+    this.memory.i32[CONTROL_GARBAGE] = this.lists.create(typeId);
+  }
+
+  private collectForStress(): void {
+    this.stressAllocations++;
+    const isFull = this.stressAllocations % STRESS_FULL_EVERY === 0;
+    this.trigger.countAllocation();
+    this.collector.collect(isFull ? 2 : Math.max(0, this.trigger.pick()));
+  }
+}

@@ -1,0 +1,422 @@
+/**
+ * The second implementation: every invariant of the heap, recomputed naively from the memory alone. It shares the
+ * layout with the rest and nothing else; no walk, count or list of the real code is trusted. Slow on purpose:
+ * O(memory in use), with a Map or a Set for everything.
+ *
+ * The numbers are those of ARCHITECTURE.md.
+ */
+import * as L from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
+import { type Address, type Blocks, check, verifyBlocks } from "./verify-blocks.js";
+
+const I4 = "I4 types";
+const I5 = "I5 storage";
+const I6 = "I6 refcount";
+const I7 = "I7 references";
+const I8 = "I8 generations";
+const I9 = "I9 tracking";
+const I10 = "I10 strings";
+const I11 = "I11 hash tables";
+const I12 = "I12 lists";
+
+export interface VerifyOptions {
+  /**
+   * The references that JavaScript holds, by object, where they are known one by one (`checks: "verify"`, `"stress"`).
+   * Without it only their sum is checked.
+   */
+  readonly roots?: ReadonlyMap<Address, number>;
+  /** Inside a collection, after the partition: the unreachable stand in a table of their own. */
+  readonly isCollecting?: boolean;
+}
+
+/**
+ * Check every invariant of a heap.
+ * @throws HeapCorruptionError naming the first broken invariant and the address
+ */
+export function verifyMemory(memory: Memory, options: VerifyOptions = {}): void {
+  new Verifier(memory, options).run();
+}
+
+interface Edge {
+  readonly slot: number;
+  readonly target: Address;
+}
+
+class Verifier {
+  private readonly i32: Int32Array;
+  private readonly options: VerifyOptions;
+  private readonly blocks: Blocks;
+  private readonly storageOwners = new Map<Address, Address>();
+  private readonly internal = new Map<Address, number>();
+  private readonly entries = new Map<Address, { entry: Address; generation: number }>();
+
+  constructor(memory: Memory, options: VerifyOptions) {
+    this.i32 = memory.i32;
+    this.options = options;
+    this.blocks = verifyBlocks(memory);
+  }
+
+  run(): void {
+    const { i32 } = this;
+    this.verifyTypes();
+    this.verifyGenerations();
+    for (const object of this.blocks.objects.keys()) this.verifyObject(object);
+    const garbage = i32[L.CONTROL_GARBAGE];
+    if (garbage !== 0) this.countReference(garbage, L.CONTROL_GARBAGE);
+    this.verifyCounts();
+    for (const object of this.blocks.objects.keys()) this.verifyTracking(object);
+    for (const storage of this.blocks.storage.keys())
+      check(this.storageOwners.has(storage), I5, storage, () => "a storage block in use belongs to nobody");
+    check(
+      i32[L.CONTROL_DEFERRED] === 0,
+      I6,
+      L.CONTROL_DEFERRED,
+      () => "a death was deferred and not taken up",
+    );
+  }
+
+  // -- types and storage ----------------------------------------------------------------------
+
+  private verifyTypes(): void {
+    const { i32 } = this;
+    const count = i32[L.CONTROL_TYPE_COUNT];
+    check(count <= i32[L.CONTROL_TYPE_CAPACITY] + 1, I4, L.CONTROL_TYPE_COUNT, () => `${count} types`);
+    for (let id = 1; id < count; id++) {
+      const type = this.type(id);
+      const kind = i32[type + L.TYPE_KIND];
+      check(kind > L.KIND_FREE && kind <= L.KIND_SET, I4, type, () => `type ${id} has kind ${kind}`);
+      this.countReference(i32[type + L.TYPE_NAME], type);
+      if (i32[type + L.TYPE_EDGES] !== 0)
+        this.own(i32[type + L.TYPE_EDGES], type, i32[type + L.TYPE_EDGE_COUNT]);
+    }
+    const reserve = i32[L.CONTROL_RESERVE_CHUNK];
+    if (reserve !== 0) this.own(reserve, L.CONTROL_RESERVE_CHUNK, L.CHUNK_WORDS);
+  }
+
+  private type(id: number): Address {
+    return this.i32[L.CONTROL_TYPE_TABLE] + id * L.TYPE_WORDS;
+  }
+
+  private typeOf(object: Address): Address {
+    return this.type(this.i32[object + L.HEADER_TYPE] & L.TYPE_ID_MASK);
+  }
+
+  /** Note that `owner` owns a storage block of at least `words` words. */
+  private own(storage: Address, owner: Address, words: number): void {
+    const block = this.blocks.storage.get(storage);
+    check(block !== undefined, I5, owner, () => `names ${storage}, which is no storage block in use`);
+    check(block.words >= words, I5, owner, () => `needs ${words} words, its storage has ${block.words}`);
+    const other = this.storageOwners.get(storage);
+    check(other === undefined, I5, storage, () => `owned by ${other} and by ${owner}`);
+    this.storageOwners.set(storage, owner);
+  }
+
+  // -- objects --------------------------------------------------------------------------------
+
+  private verifyObject(object: Address): void {
+    const { i32 } = this;
+    const id = i32[object + L.HEADER_TYPE] & L.TYPE_ID_MASK;
+    check(id < i32[L.CONTROL_TYPE_COUNT], I4, object, () => `type id ${id} is not in use`);
+    const type = this.type(id);
+    const block = this.blocks.objects.get(object)!;
+    check(
+      block.kind === i32[type + L.TYPE_BLOCK_KIND],
+      I4,
+      object,
+      () => "in a page of the wrong kind for its type",
+    );
+    const kind = i32[type + L.TYPE_KIND];
+    if (kind === L.KIND_STRING) this.verifyString(object, block.words);
+    else
+      check(
+        block.words >= i32[type + L.TYPE_OBJECT_WORDS],
+        I4,
+        object,
+        () => `a block of ${block.words} words`,
+      );
+    if (kind === L.KIND_LIST) this.verifyList(object, type);
+    if (kind === L.KIND_DICT || kind === L.KIND_SET) this.verifyTable(object, type);
+    for (const { target } of this.edges(object)) this.countReference(target, object);
+  }
+
+  /** The references of an object, whatever its kind. */
+  private edges(object: Address): Edge[] {
+    const { i32 } = this;
+    const type = this.typeOf(object);
+    const kind = i32[type + L.TYPE_KIND];
+    const found: Edge[] = [];
+    if (kind === L.KIND_STRUCT || kind === L.KIND_TUPLE) {
+      const drop = i32[type + L.TYPE_DROP] >> 1;
+      for (let word = 0; word < drop; word++) this.addEdge(found, L.SLOT_REF, object + L.HEADER_WORDS + word);
+      for (let index = 0; drop < 0 && index < i32[type + L.TYPE_EDGE_COUNT]; index++) {
+        const edge = i32[i32[type + L.TYPE_EDGES] + index];
+        this.addEdge(found, edge >>> L.TYPE_EDGE_SLOT_SHIFT, object + (edge & L.TYPE_EDGE_OFFSET_MASK));
+      }
+    } else if (kind === L.KIND_LIST) {
+      const slot = i32[type + L.TYPE_ITEM_SLOT];
+      const words = isPair(slot) ? 2 : 1;
+      for (let index = 0; index < i32[object + L.LIST_LENGTH]; index++)
+        this.addEdge(found, slot, i32[object + L.LIST_ITEMS] + index * words);
+    } else if (kind === L.KIND_DICT || kind === L.KIND_SET) {
+      for (const entry of this.liveEntries(object)) {
+        this.addEdge(found, i32[type + L.TYPE_KEY_SLOT], entry);
+        this.addEdge(found, i32[type + L.TYPE_ITEM_SLOT], entry + 2);
+      }
+    }
+    return found;
+  }
+
+  private addEdge(found: Edge[], slot: number, word: Address): void {
+    const target = this.i32[word];
+    const high = this.i32[word + 1];
+    const isReference =
+      slot === L.SLOT_REF ||
+      slot === L.SLOT_STR ||
+      (slot === L.SLOT_ANY && (high === L.TAG_OBJECT || high === L.TAG_STRING));
+    if (isReference && target !== 0) found.push({ slot, target });
+  }
+
+  private countReference(target: Address, source: Address): void {
+    check(this.blocks.objects.has(target), I7, source, () => `refers to ${target}, where no object lives`);
+    this.internal.set(target, (this.internal.get(target) ?? 0) + 1);
+  }
+
+  private verifyString(string: Address, blockWords: number): void {
+    const { i32 } = this;
+    const word = i32[string + L.STRING_LENGTH];
+    const length = word >>> 1;
+    const isWide = (word & 1) === 1;
+    check(
+      L.STRING_DATA + Math.ceil((isWide ? length * 2 : length) / 4) <= blockWords,
+      I10,
+      string,
+      () => `length ${length}`,
+    );
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < length; i++) {
+      const unit = isWide
+        ? (i32[string + L.STRING_DATA + (i >> 1)] >>> ((i % 2) * 16)) & 0xffff
+        : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff;
+      hash = Math.imul(hash ^ unit, 0x01000193);
+    }
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+    hash = (hash ^ (hash >>> 12)) & L.HASH_MASK;
+    check(hash === i32[string + L.STRING_HASH], I10, string, () => "the hash is not that of the text");
+  }
+
+  private verifyList(list: Address, type: Address): void {
+    const { i32 } = this;
+    const length = i32[list + L.LIST_LENGTH];
+    const capacity = i32[list + L.LIST_CAPACITY];
+    check(length >= 0 && length <= capacity, I12, list, () => `length ${length}, capacity ${capacity}`);
+    const storage = i32[list + L.LIST_ITEMS];
+    check((storage === 0) === (capacity === 0), I12, list, () => `storage ${storage}, capacity ${capacity}`);
+    if (storage !== 0) this.own(storage, list, capacity * (isPair(i32[type + L.TYPE_ITEM_SLOT]) ? 2 : 1));
+  }
+
+  // -- hash tables ----------------------------------------------------------------------------
+
+  private entryWords(table: Address): number {
+    return this.i32[this.typeOf(table) + L.TYPE_ITEM_SLOT] === L.SLOT_NONE ? 2 : 4;
+  }
+
+  private liveEntries(table: Address): Address[] {
+    const { i32 } = this;
+    const isPairKey = isPair(i32[this.typeOf(table) + L.TYPE_KEY_SLOT]);
+    const first = i32[table + L.TABLE_STORAGE] + i32[table + L.TABLE_MASK] + 1;
+    const live: Address[] = [];
+    for (let number = 0; number < i32[table + L.TABLE_USED]; number++) {
+      const entry = first + number * this.entryWords(table);
+      if (i32[entry + 1] !== (isPairKey ? L.TAG_EMPTY : L.HASH_DELETED)) live.push(entry);
+    }
+    return live;
+  }
+
+  private verifyTable(table: Address, type: Address): void {
+    const { i32 } = this;
+    const mask = i32[table + L.TABLE_MASK];
+    const size = i32[table + L.TABLE_SIZE];
+    const storage = i32[table + L.TABLE_STORAGE];
+    const used = i32[table + L.TABLE_USED];
+    if (storage === 0) {
+      check(mask === 0 && size === 0 && used === 0, I11, table, () => "no storage, but not empty");
+      return;
+    }
+    check(mask >= L.TABLE_INDEX_MIN - 1 && ((mask + 1) & mask) === 0, I11, table, () => `mask ${mask}`);
+    check(
+      used >= size && used * 3 <= (mask + 1) * 2,
+      I11,
+      table,
+      () => `${used} entries, index of ${mask + 1}`,
+    );
+    this.own(storage, table, mask + 1 + used * this.entryWords(table));
+    const live = this.liveEntries(table);
+    check(live.length === size, I11, table, () => `counts ${size} entries, has ${live.length}`);
+    const first = storage + mask + 1;
+    const indexed = new Map<number, number>();
+    for (let probe = 0; probe <= mask; probe++)
+      if (i32[storage + probe] > 0) indexed.set(i32[storage + probe], probe);
+    check(indexed.size === size, I11, table, () => `${indexed.size} index words for ${size} entries`);
+    for (const entry of live) {
+      const number = (entry - first) / this.entryWords(table) + 1;
+      check(indexed.has(number), I11, entry, () => `entry ${number} is not in the index`);
+      const hash = this.hashOf(entry, i32[type + L.TYPE_KEY_SLOT]);
+      let probe = hash & mask;
+      while (i32[storage + probe] !== number && i32[storage + probe] !== 0) probe = (probe + 1) & mask;
+      check(i32[storage + probe] === number, I11, entry, () => `entry ${number} is not found by its hash`);
+    }
+  }
+
+  private hashOf(entry: Address, keySlot: number): number {
+    const { i32 } = this;
+    const [first, second] = [i32[entry], i32[entry + 1]];
+    if (keySlot === L.SLOT_STR) {
+      const hash = first === 0 ? EMPTY_TEXT_HASH : i32[first + L.STRING_HASH];
+      check(hash === second, I11, entry, () => "the hash beside a key is not the key's");
+      return hash;
+    }
+    if (!isPair(keySlot)) return second;
+    if (second === L.TAG_STRING) return first === 0 ? EMPTY_TEXT_HASH : i32[first + L.STRING_HASH];
+    const word = first ^ Math.imul(second, 0x9e3779b1);
+    const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
+    return (mixed ^ (mixed >>> 15)) & L.HASH_MASK;
+  }
+
+  // -- generations ----------------------------------------------------------------------------
+
+  private verifyGenerations(): void {
+    const { i32 } = this;
+    for (let generation = 0; generation < L.GENERATION_COUNT; generation++) {
+      const record = L.CONTROL_GENERATIONS + generation * L.GENERATION_WORDS;
+      let previous = 0;
+      let chunks = 0;
+      for (let chunk = i32[record + L.GENERATION_FIRST]; chunk !== 0; chunk = i32[chunk + L.CHUNK_NEXT]) {
+        this.own(chunk, record, L.CHUNK_WORDS);
+        this.verifyChunk(chunk, generation, record);
+        previous = chunk;
+        chunks++;
+      }
+      check(i32[record + L.GENERATION_LAST] === previous, I8, record, () => "the last chunk is another one");
+      check(
+        i32[record + L.GENERATION_CHUNKS] === chunks,
+        I8,
+        record,
+        () => `counts ${i32[record + L.GENERATION_CHUNKS]} chunks, found ${chunks}`,
+      );
+      const isAllowed = generation !== L.UNREACHABLE || chunks === 0 || this.options.isCollecting === true;
+      check(isAllowed, I8, record, () => "unreachable objects outside a collection");
+    }
+  }
+
+  private verifyChunk(chunk: Address, generation: number, record: Address): void {
+    const { i32 } = this;
+    check(
+      i32[chunk + L.CHUNK_GENERATION] === generation,
+      I8,
+      chunk,
+      () => `in generation ${generation}, says another`,
+    );
+    const isLast = i32[record + L.GENERATION_LAST] === chunk;
+    const isOpen = i32[chunk + L.CHUNK_USED] === L.CHUNK_OPEN;
+    check(isLast === isOpen, I8, chunk, () => `last: ${isLast}, open: ${isOpen}`);
+    const used = isOpen
+      ? i32[record + L.GENERATION_CURSOR] - chunk - L.CHUNK_ENTRIES
+      : i32[chunk + L.CHUNK_USED];
+    check(used >= 0 && used <= L.CHUNK_CAPACITY, I8, chunk, () => `${used} entries`);
+    for (let index = 0; index < used; index++) {
+      const entry = chunk + L.CHUNK_ENTRIES + index;
+      const object = i32[entry];
+      if (object === 0) continue; // a tombstone
+      check(this.blocks.objects.has(object), I8, entry, () => `entry of ${object}, where no object lives`);
+      check(
+        i32[object + L.HEADER_ENTRY] === entry,
+        I8,
+        object,
+        () => `stands at ${entry}, its header says another`,
+      );
+      check(!this.entries.has(object), I8, object, () => "in two tables");
+      this.entries.set(object, { entry, generation });
+    }
+  }
+
+  // -- counts and tracking --------------------------------------------------------------------
+
+  private verifyCounts(): void {
+    const { i32 } = this;
+    const { roots } = this.options;
+    let rootSum = 0;
+    for (const object of this.blocks.objects.keys()) {
+      const count = i32[object + L.HEADER_REFCOUNT];
+      const internal = this.internal.get(object) ?? 0;
+      check(count > 0, I6, object, () => `count ${count}`);
+      check(count >= internal, I6, object, () => `count ${count}, but ${internal} references lead here`);
+      const external = count - internal;
+      rootSum += external;
+      const known = roots?.get(object) ?? 0;
+      check(
+        roots === undefined || external === known,
+        I6,
+        object,
+        () => `count ${count} of which ${internal} from inside, but ${known} handles`,
+      );
+    }
+    const counted = i32[L.CONTROL_ROOT_COUNT];
+    const isKnown = i32[L.CONTROL_RAW_USED] === 0;
+    check(
+      !isKnown || rootSum === counted,
+      I6,
+      L.CONTROL_ROOT_COUNT,
+      () => `${counted} references held by handles, but ${rootSum} unexplained counts`,
+    );
+  }
+
+  private verifyTracking(object: Address): void {
+    const { i32 } = this;
+    const type = this.typeOf(object);
+    const header = i32[object + L.HEADER_TYPE];
+    const place = this.entries.get(object);
+    const isTracked = (header & L.FLAG_TRACKED) !== 0;
+    check(
+      isTracked === (place !== undefined),
+      I8,
+      object,
+      () => `tracked: ${isTracked}, in a table: ${place !== undefined}`,
+    );
+    const isFrozen = (header & L.FLAG_FROZEN) !== 0;
+    check(isFrozen === (place?.generation === L.PERMANENT), I8, object, () => `frozen: ${isFrozen}`);
+    if (isTracked) {
+      check(this.isGc(type), I9, object, () => "tracked, though its type cannot be");
+      return;
+    }
+    if (!this.isGc(type)) return;
+    const kind = i32[type + L.TYPE_KIND];
+    check(
+      kind === L.KIND_DICT || kind === L.KIND_TUPLE,
+      I9,
+      object,
+      () => "untracked, though its type always is",
+    );
+    for (const { target } of this.edges(object))
+      check(!this.isContainer(target), I9, object, () => `untracked, but holds the container ${target}`);
+  }
+
+  private isGc(type: Address): boolean {
+    return (this.i32[type + L.TYPE_FLAGS] & L.TYPE_GC) !== 0;
+  }
+
+  private isContainer(object: Address): boolean {
+    const type = this.typeOf(object);
+    if (!this.isGc(type)) return false;
+    return this.i32[type + L.TYPE_KIND] !== L.KIND_TUPLE || this.entries.has(object);
+  }
+}
+
+/** FNV-1a of no units, mixed: what the empty text hashes to. */
+const EMPTY_TEXT_HASH = (() => {
+  const mixed = Math.imul(0x811c9dc5 ^ (0x811c9dc5 >>> 15), 0x2c1b3c6d);
+  return (mixed ^ (mixed >>> 12)) & L.HASH_MASK;
+})();
+
+function isPair(slot: number): boolean {
+  return slot === L.SLOT_F64 || slot === L.SLOT_I64 || slot === L.SLOT_ANY;
+}

@@ -1,0 +1,100 @@
+/** Every error the library throws: what happened, with which value, and what to do. The lowest layer, because every layer throws. */
+
+/** Base of every error of this library. */
+export class HeapError extends Error {
+  /** Stable and machine-readable, for example "USE_AFTER_RELEASE". */
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** The reservation is full, or the machine refused to reserve one. Nothing half-built stays behind. */
+export class OutOfMemoryError extends HeapError {
+  readonly requestedBytes: number;
+  readonly maximumBytes: number;
+  constructor(requestedBytes: number, maximumBytes: number, message?: string, options?: ErrorOptions) {
+    super(
+      "OUT_OF_MEMORY",
+      message ??
+        `The heap cannot take ${requestedBytes} bytes more: its ${maximumBytes} bytes are in use or too scattered. ` +
+          "Release handles, call heap.gc.collect(), or create the heap with a larger maximumBytes.",
+      options,
+    );
+    this.requestedBytes = requestedBytes;
+    this.maximumBytes = maximumBytes;
+  }
+}
+
+/** A handle was used after it was released, or a borrowed reference after its object died. */
+export class UseAfterReleaseError extends HeapError {
+  /** Where the handle was made, when it was recorded (see `checks`). */
+  declare readonly madeAt?: string;
+  /** Where the handle was released, when it was recorded (see `checks`). */
+  declare readonly releasedAt?: string;
+  constructor(
+    code: "USE_AFTER_RELEASE" | "STALE_REFERENCE",
+    message: string,
+    madeAt?: string,
+    releasedAt?: string,
+  ) {
+    super(code, message);
+    if (madeAt !== undefined) this.madeAt = madeAt;
+    if (releasedAt !== undefined) this.releasedAt = releasedAt;
+  }
+}
+
+/** A handle was released twice. The second call changes nothing. */
+export class DoubleReleaseError extends HeapError {
+  /** Where the handle was made, when it was recorded (see `checks`). */
+  declare readonly madeAt?: string;
+  /** Where it was released the first time, when it was recorded (see `checks`). */
+  declare readonly releasedAt?: string;
+  constructor(message: string, madeAt?: string, releasedAt?: string) {
+    super("DOUBLE_RELEASE", message);
+    if (madeAt !== undefined) this.madeAt = madeAt;
+    if (releasedAt !== undefined) this.releasedAt = releasedAt;
+  }
+}
+
+/** A value of the wrong type for a field, item or key, or an object of another heap. */
+export class TypeMismatchError extends HeapError {
+  constructor(message: string, code: "TYPE_MISMATCH" | "FOREIGN_HEAP" = "TYPE_MISMATCH") {
+    super(code, message);
+  }
+}
+
+/** A value out of range or of the wrong kind: Python's ValueError and TypeError. */
+export class InvalidArgumentError extends HeapError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("INVALID_ARGUMENT", message, options);
+  }
+}
+
+/** A container changed in a way that an open iteration cannot follow. */
+export class ConcurrentModificationError extends HeapError {
+  constructor(message: string) {
+    super("CONCURRENT_MODIFICATION", message);
+  }
+}
+
+/** The heap was disposed. */
+export class HeapDisposedError extends HeapError {
+  constructor() {
+    super("HEAP_DISPOSED", "This heap was disposed: nothing in it can be used any more.");
+  }
+}
+
+/** An invariant of the heap is broken: a defect of this library, or of code that uses `ouroheap/unsafe`. */
+export class HeapCorruptionError extends HeapError {
+  readonly address: number;
+  /** The broken invariant's number and text, as in ARCHITECTURE.md: "I3 refcount". */
+  readonly invariant: string;
+  constructor(invariant: string, address: number, detail: string) {
+    super("HEAP_CORRUPTION", `Invariant ${invariant} is broken at address ${address}: ${detail}`);
+    this.address = address;
+    this.invariant = invariant;
+  }
+}

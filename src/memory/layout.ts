@@ -1,0 +1,298 @@
+/**
+ * Every offset, bit and constant of the heap. Nothing outside this file knows a number of the layout.
+ *
+ * Unit: the word (4 bytes). An address is a word index into the reservation, at most 2^31 - 1, so it is a
+ * small integer in every engine. Address 0 is null. Little-endian only (checked when a memory is reserved).
+ *
+ *   reservation
+ *   +-----------+------------+------------+-------------------------------------------------+
+ *   | control   | page table | type table | pages ...                                       |
+ *   +-----------+------------+------------+-------------------------------------------------+
+ *   0           CONTROL_WORDS             first page                          page count
+ *
+ *   object                              (word offsets from its address)
+ *     0  refcount        strong references
+ *     1  type id : 16 | flags : 16
+ *     2  serial          30 bits, raised when the object starts to die
+ *     3  entry           tracked: address of its entry in a generation table
+ *                        string: length in UTF-16 units << 1 | is wide
+ *                        deferred by the trashcan: the next deferred object
+ *     4  payload
+ *
+ *   struct, tuple payload: object references, string references, then (as alignment allows) the weak
+ *   reference list, `any` slots, 8-byte scalars, 4-byte scalars, bytes packed four to a word.
+ *
+ *   free block                          page of storage blocks: word 0 only
+ *     0  next free block of the page, or 0
+ *     1  0 (no type)
+ *     2  serial
+ */
+
+export type Address = number;
+
+export const MAGIC = 0x4f55524f; // "OURO"
+export const LAYOUT_VERSION = 1;
+export const WORD_BYTES = 4;
+/** 8 GiB: the reach of a non-negative 32-bit word index. */
+export const RESERVATION_BYTES_MAX = 2 ** 33;
+export const RESERVATION_BYTES_MIN = 256 * 1024;
+
+// -- pages ------------------------------------------------------------------------------------
+
+/** A page is 16 KiB: 4096 words. */
+export const PAGE_SHIFT = 12;
+export const PAGE_WORDS = 1 << PAGE_SHIFT;
+export const PAGE_BYTES = PAGE_WORDS * WORD_BYTES;
+/** The heap takes fresh pages by arenas of 64 KiB. */
+export const ARENA_PAGES = 4;
+
+/**
+ * Page descriptor: 8 words in the page table, apart from the pages so that thousands of them share a cache.
+ * Equations of a page of blocks: used + free list = capacity; used = live + retired + what its class took over.
+ */
+export const PAGE_DESCRIPTOR_SHIFT = 3;
+export const PAGE_DESCRIPTOR_WORDS = 1 << PAGE_DESCRIPTOR_SHIFT;
+export const PAGE_STATE = 0; //       PAGE_* kind : 8 | size class : 8
+export const PAGE_FREE_LIST = 1; //   first free block, or 0
+export const PAGE_USED = 2; //        blocks not in its free list (large: 1)
+export const PAGE_CAPACITY = 3; //    blocks in the page
+export const PAGE_BLOCK_WORDS = 4; // words of a block (large: of the whole run)
+export const PAGE_NEXT = 5; //        descriptor of the next page in its list, or 0
+export const PAGE_PREVIOUS = 6; //    descriptor of the previous one, or 0
+export const PAGE_RUN = 7; //         pages in the run; a free run has it at both ends
+
+export const PAGE_UNUSED = 0; //       never handed out
+export const PAGE_FREE_RUN = 1;
+export const PAGE_CONTINUATION = 2; // second and later pages of a run
+/** The three block kinds start here: PAGE_SMALL + kind, PAGE_LARGE + kind. */
+export const PAGE_SMALL = 4;
+export const PAGE_LARGE = 8;
+
+/** Objects that may be tracked by the collector: only their pages are walked by a full collection. */
+export const KIND_CONTAINER = 0;
+/** Objects that can never be part of a cycle: strings, structs of scalars and strings. */
+export const KIND_LEAF = 1;
+/** Headerless memory owned by one object or by the heap: list items, hash tables, generation chunks. */
+export const KIND_STORAGE = 2;
+export const KIND_COUNT = 3;
+
+export const SIZE_CLASS_COUNT_MAX = 64;
+
+// -- control words ----------------------------------------------------------------------------
+
+export const CONTROL_MAGIC = 0;
+export const CONTROL_VERSION = 1;
+export const CONTROL_PAGE_COUNT = 2; //     pages in the reservation
+export const CONTROL_FIRST_PAGE = 3; //     first page that can hold blocks
+export const CONTROL_TOP_PAGE = 4; //       first page never handed out
+export const CONTROL_PAGES_USED = 5; //     pages holding blocks or runs
+export const CONTROL_PAGE_TABLE = 6;
+export const CONTROL_TYPE_TABLE = 7;
+export const CONTROL_TYPE_CAPACITY = 8;
+export const CONTROL_TYPE_COUNT = 9;
+export const CONTROL_SERIAL_SEED = 10;
+export const CONTROL_ROOT_COUNT = 11; //    references held by handles
+export const CONTROL_DEFERRED = 12; //      newest object deferred by the trashcan
+export const CONTROL_RAW_USED = 13; //      1 once `ouroheap/unsafe` has been opened: roots are then not all known
+export const CONTROL_RESERVE_CHUNK = 14; // a chunk kept for the collector, so that a full heap can be collected
+export const CONTROL_RETIRED_BLOCKS = 15; //blocks whose serial is used up
+
+export const CONTROL_COUNTS = 16; //        3: gc.getCount()
+export const CONTROL_THRESHOLDS = 19; //    3: gc.getThreshold()
+/** count0 above this starts a collection; INT32_MAX while disabled, collecting or threshold0 is 0. */
+export const CONTROL_TRIGGER = 22;
+export const CONTROL_ENABLED = 23;
+export const CONTROL_COLLECTING = 24;
+export const CONTROL_DEBUG = 25;
+export const CONTROL_LONG_LIVED_TOTAL = 26;
+export const CONTROL_LONG_LIVED_PENDING = 27;
+export const CONTROL_GARBAGE = 28; //       address of the list behind gc.garbage, or 0
+
+/** 3 generations x (collections, collected, uncollectable), as f64. */
+export const CONTROL_STATS = 32;
+export const STATS_WORDS = 6;
+
+/** Generations 0, 1, 2, the permanent one, and the unreachable of the collection in progress. */
+export const CONTROL_GENERATIONS = 52;
+export const GENERATION_WORDS = 4;
+export const GENERATION_FIRST = 0; //  first chunk, or 0
+export const GENERATION_LAST = 1; //   last chunk, or 0
+export const GENERATION_CURSOR = 2; // where the next entry goes; a multiple of CHUNK_WORDS: no room
+export const GENERATION_CHUNKS = 3; // chunks in the list
+export const PERMANENT = 3;
+export const UNREACHABLE = 4;
+export const GENERATION_COUNT = 5;
+/** Where the next tracked object goes: generation 0's cursor. */
+export const CONTROL_YOUNG_CURSOR = CONTROL_GENERATIONS + GENERATION_CURSOR;
+
+/** Free runs of pages by floor(log2(length)): descriptor of the first run of each bin. */
+export const CONTROL_FREE_RUNS = 80;
+export const FREE_RUN_BINS = 20;
+
+/** The next free block of the current page, by kind and size class. */
+export const CONTROL_CURRENT = 128;
+/** Other pages with a free block: descriptor of the first, by kind and size class. */
+export const CONTROL_AVAILABLE = CONTROL_CURRENT + KIND_COUNT * SIZE_CLASS_COUNT_MAX;
+
+export const CONTROL_WORDS = CONTROL_AVAILABLE + KIND_COUNT * SIZE_CLASS_COUNT_MAX;
+
+// -- generation tables ------------------------------------------------------------------------
+
+/**
+ * A generation is a list of chunks; a chunk is a storage block of 1024 words, aligned to its size, so that
+ * an entry's address leads to its chunk by a mask. An entry is an object's address, or 0: a tombstone.
+ *
+ *   0 next chunk | 1 generation | 2 used | 8.. entries
+ *
+ * used: entries written; CHUNK_OPEN while the chunk is the last one and still grows.
+ */
+export const CHUNK_WORDS = 1024;
+export const CHUNK_MASK = CHUNK_WORDS - 1;
+export const CHUNK_NEXT = 0;
+export const CHUNK_GENERATION = 1;
+export const CHUNK_USED = 2;
+export const CHUNK_ENTRIES = 8;
+export const CHUNK_CAPACITY = CHUNK_WORDS - CHUNK_ENTRIES;
+export const CHUNK_OPEN = 0x7fffffff;
+
+/** Side bytes: what a collection knows of the object that starts in a granule (gc/partition.ts). */
+export const SIDE_OUTSIDE = 0;
+export const SIDE_MEMBER = 1;
+export const SIDE_SATURATED = 253;
+export const SIDE_TENTATIVE = 254;
+export const SIDE_REACHABLE = 255;
+
+// -- object header ----------------------------------------------------------------------------
+
+export const HEADER_REFCOUNT = 0;
+export const HEADER_TYPE = 1;
+export const HEADER_SERIAL = 2;
+export const HEADER_ENTRY = 3;
+export const HEADER_WORDS = 4;
+
+export const TYPE_ID_MASK = 0xffff;
+export const FLAG_TRACKED = 1 << 16; //   in a generation table
+export const FLAG_FROZEN = 1 << 17; //    in the permanent generation
+/** Serials have 30 bits: a small integer in every engine. */
+export const SERIAL_MAX = 0x3fffffff;
+/** A block whose serial has come this far is retired: one death raises a serial at most twice. */
+export const SERIAL_RETIRED = SERIAL_MAX - 2;
+/** A granule is 16 bytes; every block starts in a granule of its own. */
+export const GRANULE_SHIFT = 2;
+/** `unsafe` refuses more references than this to one object; heap references cannot reach it (8 GiB / 4 B = 2^31). */
+export const REFCOUNT_MAX = 2 ** 30;
+
+// -- slots: how a field, item, key or value is stored ------------------------------------------
+
+export const SLOT_NONE = 0;
+export const SLOT_F64 = 1;
+export const SLOT_F32 = 2;
+export const SLOT_I32 = 3;
+export const SLOT_U32 = 4;
+export const SLOT_U8 = 5;
+export const SLOT_I64 = 6;
+export const SLOT_BOOL = 7;
+export const SLOT_STR = 8; // one word: address of a string, 0 for ""
+export const SLOT_REF = 9; // one word: address of an object, or 0 for null
+export const SLOT_ANY = 10; // two words: a number, or a tag in the high word
+
+/** In an `any` slot the high word of every number lies outside [TAG_FIRST, TAG_LAST]: NaN is canonical. */
+export const TAG_NULL = -0x40000; //   0xfffc0000
+export const TAG_BOOLEAN = -0x3ffff; // low word 0 or 1
+export const TAG_STRING = -0x3fffe; //  low word: address of a string, 0 for ""
+export const TAG_OBJECT = -0x3fffd; //  low word: address of an object
+export const TAG_EMPTY = -0x3fffc; //   a deleted hash table entry
+export const TAG_FIRST = TAG_NULL;
+export const TAG_LAST = TAG_EMPTY;
+export const NAN_HIGH = 0x7ff80000;
+
+// -- types ------------------------------------------------------------------------------------
+
+export const TYPE_SHIFT = 4;
+export const TYPE_WORDS = 1 << TYPE_SHIFT;
+export const TYPE_KIND = 0;
+export const TYPE_OBJECT_WORDS = 1; //   words of an instance
+export const TYPE_FLAGS = 2;
+/** References that a traversal visits: a count n >= 0 means the words 4 .. 4+n-1 in order; else TRAVERSE_*. */
+export const TYPE_TRAVERSE = 3;
+/**
+ * What a death drops: the same count or TRAVERSE_*, shifted left by one, | 1 if the death lowers count0. Lists and hash
+ * tables always have their TRAVERSE_*, because their storage has to be freed.
+ */
+export const TYPE_DROP = 4;
+export const TYPE_EDGES = 5; //          address of the edge table (offset | slot kind << 24), in visit order
+export const TYPE_EDGE_COUNT = 6;
+export const TYPE_NAME = 7; //           address of a string
+export const TYPE_LAYOUT_HASH = 8;
+export const TYPE_WEAKREF_OFFSET = 9; // word of the weak reference list, or 0
+export const TYPE_KEY_SLOT = 10; //      SLOT_* of dict keys, set members
+export const TYPE_ITEM_SLOT = 11; //     SLOT_* of list items, dict values
+export const TYPE_BLOCK_KIND = 12; //    KIND_CONTAINER or KIND_LEAF
+export const TYPE_SIZE_CLASS = 13; //    size class of an instance, or -1: large
+
+export const TRAVERSE_EDGES = -1; //     by the edge table
+export const TRAVERSE_LIST = -2; //      items, last to first
+export const TRAVERSE_TABLE = -3; //     hash table entries, in insertion order
+
+export const KIND_FREE = 0;
+export const KIND_STRING = 1;
+export const KIND_STRUCT = 2;
+export const KIND_TUPLE = 3;
+export const KIND_LIST = 4;
+export const KIND_DICT = 5;
+export const KIND_SET = 6;
+
+/** Instances can be part of a cycle: allocations count towards count0. */
+export const TYPE_GC = 1;
+/** Instances are tracked when made (structs, lists, sets, tuples); dicts wait for their first container. */
+export const TYPE_TRACKED_AT_BIRTH = 2;
+
+export const TYPE_EDGE_OFFSET_MASK = 0xffffff;
+export const TYPE_EDGE_SLOT_SHIFT = 24;
+
+/** Type ids that every heap has. */
+export const TYPE_ID_STRING = 1;
+export const TYPE_ID_FIRST_FREE = 2;
+export const TYPE_ID_MAX = 0xffff;
+
+// -- built-in payloads ------------------------------------------------------------------------
+
+/** string: header (length in word 3), hash, then Latin-1 bytes or UTF-16 units packed into words. */
+export const STRING_LENGTH = HEADER_ENTRY;
+export const STRING_HASH = 4;
+export const STRING_DATA = 5;
+
+/** list: the items stand in a storage block, or nowhere while the capacity is 0. */
+export const LIST_ITEMS = 4;
+export const LIST_LENGTH = 5;
+export const LIST_CAPACITY = 6; // items
+export const LIST_WORDS = 8;
+
+/**
+ * dict and set: one storage block holds an index (a power of two of words: 0 free, -1 deleted, else entry
+ * number + 1) and behind it the entries in insertion order, as in CPython's compact dict.
+ *
+ *   entry, one-word keys:  key, hash, [value]     hash -1: deleted
+ *   entry, two-word keys:  low, high, [value]     high TAG_EMPTY: deleted
+ */
+export const TABLE_STORAGE = 4;
+export const TABLE_MASK = 5; //     index words - 1; 0: no storage yet
+export const TABLE_SIZE = 6; //     live entries
+export const TABLE_USED = 7; //     entries written, deleted ones included
+export const TABLE_EPOCH = 8; //    raised when entries move
+export const TABLE_WEAKREFS = 9; // sets only
+export const TABLE_WORDS = 10;
+export const TABLE_INDEX_MIN = 8;
+export const HASH_MASK = 0x7fffffff;
+export const HASH_DELETED = -1;
+
+// -- poison -----------------------------------------------------------------------------------
+
+/** `stress` fills a freed object's payload with this: seeing it means a read of a dead object. */
+export const POISON_OBJECT = 0x5ead0b1e;
+/** ... and freed storage with this: a read of list items or hash table entries after they moved or died. */
+export const POISON_STORAGE = 0x5ead57a6;
+
+export const INT32_MAX = 0x7fffffff;
+/** CPython's PyTrash_UNWIND_LEVEL: how many deaths may nest before the next is deferred. */
+export const TRASHCAN_LIMIT = 50;

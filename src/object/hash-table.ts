@@ -1,0 +1,246 @@
+/**
+ * The hash table behind dict and set: CPython's compact dict (Objects/dictobject.c). One storage block holds an index
+ * of entry numbers, open addressing with linear probing and a load of two thirds, and behind it the entries in
+ * insertion order. Deleting leaves a hole; growing squeezes the holes out and raises the epoch.
+ *
+ * One-word keys (strings, references, 32-bit numbers, booleans) carry their hash, which is compared before the key;
+ * two-word keys (doubles, `any`) are compared as they are. Equality is Map's: NaN equals NaN, 0 equals -0, and values
+ * of different types are never equal (in Python 1 == True).
+ */
+import type { Allocator } from "../alloc/allocator.js";
+import {
+  type Address,
+  HASH_DELETED,
+  HASH_MASK,
+  KIND_STORAGE,
+  TABLE_EPOCH,
+  TABLE_INDEX_MIN,
+  TABLE_MASK,
+  TABLE_SIZE,
+  TABLE_STORAGE,
+  TABLE_USED,
+  TABLE_WEAKREFS,
+  TAG_EMPTY,
+  TAG_STRING,
+  TYPE_ITEM_SLOT,
+  TYPE_KEY_SLOT,
+} from "../memory/layout.js";
+import type { Objects } from "./objects.js";
+import { isDeletedEntry, type ReferenceCounts } from "./refcount.js";
+import { entryWords, slotWords } from "./slot.js";
+import type { Strings } from "./string.js";
+import type { TypeTable } from "./type.js";
+
+const INDEX_FREE = 0;
+const INDEX_DELETED = -1;
+
+export class HashTables {
+  private readonly i32: Int32Array;
+  private readonly allocator: Allocator;
+  private readonly objects: Objects;
+  private readonly counts: ReferenceCounts;
+  private readonly strings: Strings;
+  private readonly types: TypeTable;
+
+  constructor(
+    allocator: Allocator,
+    objects: Objects,
+    counts: ReferenceCounts,
+    strings: Strings,
+    types: TypeTable,
+  ) {
+    this.i32 = allocator.memory.i32;
+    this.allocator = allocator;
+    this.objects = objects;
+    this.counts = counts;
+    this.strings = strings;
+    this.types = types;
+  }
+
+  /** A new, empty dict or set, owned by the caller. @throws OutOfMemoryError */
+  create(typeId: number): Address {
+    const { i32 } = this;
+    const table = this.objects.create(typeId);
+    i32.fill(0, table + TABLE_STORAGE, table + TABLE_WEAKREFS + 1);
+    return table;
+  }
+
+  // -- finding: the entry's address, or 0 -----------------------------------------------------
+
+  /** By text. `second` is the entry's second word: the hash among string keys, TAG_STRING among `any` keys. */
+  findText(table: Address, text: string, hash: number, second: number, words: number): Address {
+    const { i32, strings } = this;
+    const mask = i32[table + TABLE_MASK];
+    if (mask === 0) return 0;
+    const index = i32[table + TABLE_STORAGE];
+    const entries = index + mask + 1;
+    for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
+      const number = i32[index + probe];
+      if (number === INDEX_FREE) return 0;
+      if (number === INDEX_DELETED) continue;
+      const entry = entries + (number - 1) * words;
+      if (i32[entry + 1] === second && strings.hash(i32[entry]) === hash && strings.equals(i32[entry], text))
+        return entry;
+    }
+  }
+
+  /** By both words: (key, hash) of a one-word key, (low, high) of a two-word key that is no text. */
+  findWords(table: Address, first: number, second: number, hash: number, words: number): Address {
+    const { i32 } = this;
+    const mask = i32[table + TABLE_MASK];
+    if (mask === 0) return 0;
+    const index = i32[table + TABLE_STORAGE];
+    const entries = index + mask + 1;
+    for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
+      const number = i32[index + probe];
+      if (number === INDEX_FREE) return 0;
+      if (number === INDEX_DELETED) continue;
+      const entry = entries + (number - 1) * words;
+      if (i32[entry] === first && i32[entry + 1] === second) return entry;
+    }
+  }
+
+  // -- changing -------------------------------------------------------------------------------
+
+  /** Make room for one entry more. @throws OutOfMemoryError; the table is then as it was */
+  reserveOne(table: Address): void {
+    const { i32 } = this;
+    const mask = i32[table + TABLE_MASK];
+    if (mask !== 0 && i32[table + TABLE_USED] < capacityOf(mask)) return;
+    // Three times the live entries, as CPython (GROWTH_RATE): holes go, and the load falls to a third.
+    this.rebuild(table, i32[table + TABLE_SIZE] * 3);
+  }
+
+  /** Make room for `count` entries in all. @throws OutOfMemoryError; the table is then as it was */
+  reserve(table: Address, count: number): void {
+    const mask = this.i32[table + TABLE_MASK];
+    if (mask === 0 ? count > 0 : count > capacityOf(mask)) this.rebuild(table, Math.ceil(count * 1.5) + 1);
+  }
+
+  /**
+   * Append an entry for a key that is not there, and return its address. The caller writes its first word, its second
+   * where that is not the hash, and its value. Room was made by `reserveOne`.
+   */
+  append(table: Address, hash: number): Address {
+    const { i32 } = this;
+    const type = this.types.descriptorOf(table);
+    const mask = i32[table + TABLE_MASK];
+    const index = i32[table + TABLE_STORAGE];
+    const used = i32[table + TABLE_USED];
+    let probe = hash & mask;
+    while (i32[index + probe] > 0) probe = (probe + 1) & mask;
+    i32[index + probe] = used + 1;
+    i32[table + TABLE_USED] = used + 1;
+    i32[table + TABLE_SIZE]++;
+    const entry = index + mask + 1 + used * entryWords(i32[type + TYPE_ITEM_SLOT]);
+    i32[entry + 1] = hash;
+    return entry;
+  }
+
+  /** Take an entry out. Its first key word and its value keep their bits; the references are the caller's to drop. */
+  remove(table: Address, entry: Address, hash: number): void {
+    const { i32 } = this;
+    const type = this.types.descriptorOf(table);
+    const mask = i32[table + TABLE_MASK];
+    const index = i32[table + TABLE_STORAGE];
+    const number = (entry - index - mask - 1) / entryWords(i32[type + TYPE_ITEM_SLOT]) + 1;
+    let probe = hash & mask;
+    while (i32[index + probe] !== number) probe = (probe + 1) & mask;
+    i32[index + probe] = INDEX_DELETED;
+    i32[entry + 1] = slotWords(i32[type + TYPE_KEY_SLOT]) === 2 ? TAG_EMPTY : HASH_DELETED;
+    i32[table + TABLE_SIZE]--;
+  }
+
+  /** Detach the entries, so that the table looks empty, then drop them: insertion order, key before value. */
+  clear(table: Address): void {
+    const { i32 } = this;
+    const storage = i32[table + TABLE_STORAGE];
+    if (storage === 0) return;
+    const type = this.types.descriptorOf(table);
+    const keySlot = i32[type + TYPE_KEY_SLOT];
+    const itemSlot = i32[type + TYPE_ITEM_SLOT];
+    const used = i32[table + TABLE_USED];
+    let entry = storage + i32[table + TABLE_MASK] + 1;
+    i32.fill(0, table + TABLE_STORAGE, table + TABLE_EPOCH);
+    i32[table + TABLE_EPOCH]++;
+    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {
+      if (isDeletedEntry(i32, entry, keySlot)) continue;
+      this.counts.decrefSlot(keySlot, entry);
+      this.counts.decrefSlot(itemSlot, entry + 2);
+    }
+    this.allocator.free(storage);
+  }
+
+  // -- iterating ------------------------------------------------------------------------------
+
+  /** Address of the first live entry whose number is at least `number`, or 0. Numbers are stable within an epoch. */
+  nextEntry(table: Address, number: number, keySlot: number, words: number): Address {
+    const { i32 } = this;
+    const used = i32[table + TABLE_USED];
+    let entry = i32[table + TABLE_STORAGE] + i32[table + TABLE_MASK] + 1 + number * words;
+    for (let next = number; next < used; next++, entry += words)
+      if (!isDeletedEntry(i32, entry, keySlot)) return entry;
+    return 0;
+  }
+
+  /** The number of an entry that `nextEntry` returned. */
+  entryNumber(table: Address, entry: Address, words: number): number {
+    const { i32 } = this;
+    return (entry - i32[table + TABLE_STORAGE] - i32[table + TABLE_MASK] - 1) / words;
+  }
+
+  /** Move the live entries into a storage block with an index of at least `indexWords` words. */
+  private rebuild(table: Address, indexWords: number): void {
+    const { i32 } = this;
+    const type = this.types.descriptorOf(table);
+    const keySlot = i32[type + TYPE_KEY_SLOT];
+    const words = entryWords(i32[type + TYPE_ITEM_SLOT]);
+    let length = TABLE_INDEX_MIN;
+    while (length < indexWords) length *= 2;
+    const mask = length - 1;
+    const storage = this.allocator.allocate(KIND_STORAGE, length + capacityOf(mask) * words);
+    i32.fill(INDEX_FREE, storage, storage + length);
+    const old = i32[table + TABLE_STORAGE];
+    const used = i32[table + TABLE_USED];
+    let from = old + i32[table + TABLE_MASK] + 1;
+    let to = storage + length;
+    let number = 0;
+    for (let index = 0; index < used; index++, from += words) {
+      if (isDeletedEntry(i32, from, keySlot)) continue;
+      for (let word = 0; word < words; word++) i32[to + word] = i32[from + word];
+      let probe = this.hashOfEntry(to, keySlot) & mask;
+      while (i32[storage + probe] !== INDEX_FREE) probe = (probe + 1) & mask;
+      i32[storage + probe] = ++number;
+      to += words;
+    }
+    if (number !== used) i32[table + TABLE_EPOCH]++; // holes went: entry numbers changed
+    i32[table + TABLE_STORAGE] = storage;
+    i32[table + TABLE_MASK] = mask;
+    i32[table + TABLE_USED] = number;
+    if (old !== 0) this.allocator.free(old);
+  }
+
+  /** The hash that an entry's key was stored under. */
+  hashOfEntry(entry: Address, keySlot: number): number {
+    const { i32 } = this;
+    if (slotWords(keySlot) === 1) return i32[entry + 1];
+    if (i32[entry + 1] === TAG_STRING) return this.strings.hash(i32[entry]);
+    return hashPair(i32[entry], i32[entry + 1]);
+  }
+}
+
+/** Entries that fit beside an index of `mask + 1` words: two thirds. */
+export function capacityOf(mask: number): number {
+  return Math.floor(((mask + 1) * 2) / 3);
+}
+
+/** 31-bit hash of a one-word key's bits. */
+export function hashWord(word: number): number {
+  const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
+  return (mixed ^ (mixed >>> 15)) & HASH_MASK;
+}
+
+/** 31-bit hash of a two-word key's bits. */
+export function hashPair(low: number, high: number): number {
+  return hashWord(low ^ Math.imul(high, 0x9e3779b1 | 0));
+}

@@ -1,0 +1,136 @@
+/**
+ * Lists: a header object and a storage block of items. Items are words or word pairs by slot kind; what they mean is
+ * the caller's business, but references in them are counted here when they leave.
+ */
+import type { Allocator } from "../alloc/allocator.js";
+import { OutOfMemoryError } from "../memory/errors.js";
+import {
+  type Address,
+  KIND_STORAGE,
+  LIST_CAPACITY,
+  LIST_ITEMS,
+  LIST_LENGTH,
+  TYPE_ITEM_SLOT,
+  WORD_BYTES,
+} from "../memory/layout.js";
+import type { Objects } from "./objects.js";
+import type { ReferenceCounts } from "./refcount.js";
+import { holdsReference, slotWords } from "./slot.js";
+import type { TypeTable } from "./type.js";
+
+export class Lists {
+  private readonly i32: Int32Array;
+  private readonly allocator: Allocator;
+  private readonly objects: Objects;
+  private readonly counts: ReferenceCounts;
+  private readonly types: TypeTable;
+
+  constructor(allocator: Allocator, objects: Objects, counts: ReferenceCounts, types: TypeTable) {
+    this.i32 = allocator.memory.i32;
+    this.allocator = allocator;
+    this.objects = objects;
+    this.counts = counts;
+    this.types = types;
+  }
+
+  /** A new, empty list, owned by the caller. @throws OutOfMemoryError */
+  create(typeId: number): Address {
+    const list = this.objects.create(typeId);
+    this.i32[list + LIST_ITEMS] = 0;
+    this.i32[list + LIST_LENGTH] = 0;
+    this.i32[list + LIST_CAPACITY] = 0;
+    return list;
+  }
+
+  /**
+   * Make room for `length` items in all. The length does not change.
+   * @throws OutOfMemoryError; the list is then as it was
+   */
+  reserve(list: Address, length: number): void {
+    const { i32 } = this;
+    const capacity = i32[list + LIST_CAPACITY];
+    if (length <= capacity) return;
+    // CPython's rule (list_resize) grows by an eighth; a half costs fewer moves and size classes take up the slack.
+    const wanted = Math.max(length, 4, capacity + (capacity >> 1));
+    this.move(list, this.grow(length, wanted, this.itemWords(list)));
+  }
+
+  /** Open a gap of one undefined item at `index` (at most the length), which the caller fills at once. @throws OutOfMemoryError */
+  openGap(list: Address, index: number): Address {
+    const { i32 } = this;
+    const length = i32[list + LIST_LENGTH];
+    this.reserve(list, length + 1);
+    const words = this.itemWords(list);
+    const items = i32[list + LIST_ITEMS];
+    const gap = items + index * words;
+    if (index < length) i32.copyWithin(gap + words, gap, items + length * words);
+    i32[list + LIST_LENGTH] = length + 1;
+    return gap;
+  }
+
+  /** Close the gap of an item whose reference, if any, the caller has taken over. */
+  closeGap(list: Address, index: number): void {
+    const { i32 } = this;
+    const length = i32[list + LIST_LENGTH];
+    const words = this.itemWords(list);
+    const items = i32[list + LIST_ITEMS];
+    i32.copyWithin(items + index * words, items + (index + 1) * words, items + length * words);
+    i32[list + LIST_LENGTH] = length - 1;
+  }
+
+  length(list: Address): number {
+    return this.i32[list + LIST_LENGTH];
+  }
+
+  /** Address of an item's slot; the index is within the length. */
+  itemAddress(list: Address, index: number): Address {
+    return this.i32[list + LIST_ITEMS] + index * this.itemWords(list);
+  }
+
+  /** Detach the items, so that the list looks empty, then drop them last to first (CPython: `list_clear`). */
+  clear(list: Address): void {
+    const { i32 } = this;
+    const items = i32[list + LIST_ITEMS];
+    if (items === 0) return;
+    const slot = i32[this.types.descriptorOf(list) + TYPE_ITEM_SLOT];
+    const words = slotWords(slot);
+    const length = i32[list + LIST_LENGTH];
+    i32[list + LIST_ITEMS] = 0;
+    i32[list + LIST_LENGTH] = 0;
+    i32[list + LIST_CAPACITY] = 0;
+    if (holdsReference(slot))
+      for (let index = length - 1; index >= 0; index--) this.counts.decrefSlot(slot, items + index * words);
+    this.allocator.free(items);
+  }
+
+  private itemWords(list: Address): number {
+    return slotWords(this.i32[this.types.descriptorOf(list) + TYPE_ITEM_SLOT]);
+  }
+
+  /** Storage for at least `length` items, for `wanted` if it can be had. */
+  private grow(length: number, wanted: number, words: number): Address {
+    try {
+      return this.allocator.allocate(KIND_STORAGE, wanted * words);
+    } catch (error) {
+      if (wanted === length || !(error instanceof OutOfMemoryError)) throw error;
+      return this.allocator.allocate(KIND_STORAGE, length * words);
+    }
+  }
+
+  private move(list: Address, storage: Address): void {
+    const { i32 } = this;
+    const words = this.itemWords(list);
+    const old = i32[list + LIST_ITEMS];
+    if (old !== 0) {
+      i32.copyWithin(storage, old, old + i32[list + LIST_LENGTH] * words);
+      this.allocator.free(old);
+    }
+    i32[list + LIST_ITEMS] = storage;
+    i32[list + LIST_CAPACITY] = Math.floor(this.allocator.blockWords(storage) / words);
+  }
+}
+
+/** Bytes that a list of `length` items of `words` words would need: to refuse an absurd length before trying. */
+export function listBytes(length: number, words: number): number {
+  return length * words * WORD_BYTES;
+}
