@@ -19,12 +19,15 @@ import {
   HEADER_SERIAL,
   HEADER_TYPE,
   HEADER_WORDS,
+  KIND_STORAGE,
   PAGE_BLOCK_WORDS,
   PAGE_BYTES,
+  PAGE_CAPACITY,
   PAGE_DESCRIPTOR_WORDS,
   PAGE_FREE_LIST,
   PAGE_LARGE,
   PAGE_RUN,
+  PAGE_SHIFT,
   PAGE_SMALL,
   PAGE_STATE,
   PAGE_USED,
@@ -146,6 +149,24 @@ export class Allocator {
       if (state >= PAGE_SMALL) yield { page, descriptor };
       page += i32[descriptor + PAGE_RUN];
     }
+  }
+
+  /** Every live object, in address order. Objects may be freed meanwhile. */
+  *objects(): IterableIterator<Address> {
+    const { i32 } = this;
+    for (const { page, descriptor } of this.pageRuns()) {
+      const state = i32[descriptor + PAGE_STATE] & 0xff;
+      if (state === PAGE_SMALL + KIND_STORAGE || state === PAGE_LARGE + KIND_STORAGE) continue;
+      const words = i32[descriptor + PAGE_BLOCK_WORDS];
+      const first = page << PAGE_SHIFT;
+      const end = first + i32[descriptor + PAGE_CAPACITY] * words;
+      for (let block = first; block < end; block += words) if (i32[block + HEADER_TYPE] !== 0) yield block;
+    }
+  }
+
+  /** The heap ends: make every view of every object stale. */
+  endAllObjects(): void {
+    for (const object of this.objects()) this.i32[object + HEADER_SERIAL] = 0;
   }
 
   private freeRare(block: Address, page: number, serial: number): void {

@@ -42,6 +42,8 @@ export class Core {
   readonly trigger: Trigger;
   readonly events: CollectorEvents;
   readonly collector: Collector;
+  /** Type of the list behind `gc.garbage`. */
+  readonly garbageTypeId: number;
   private stressAllocations = 0;
 
   constructor(memory: Memory, options: CoreOptions = {}) {
@@ -66,11 +68,11 @@ export class Core {
     this.hooks.beforeAllocation = isStress
       ? () => this.collectForStress()
       : () => this.collector.collectIfDue();
-    this.createGarbageList();
+    this.garbageTypeId = this.createGarbageList();
   }
 
   /** The list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
-  private createGarbageList(): void {
+  private createGarbageList(): number {
     const typeId = this.types.count;
     this.types.register([
       {
@@ -88,6 +90,7 @@ export class Core {
       },
     ]);
     this.memory.i32[CONTROL_GARBAGE] = this.lists.create(typeId);
+    return typeId;
   }
 
   private collectForStress(): void {

@@ -11,7 +11,6 @@ import {
   LIST_ITEMS,
   LIST_LENGTH,
   TYPE_ITEM_SLOT,
-  WORD_BYTES,
 } from "../memory/layout.js";
 import type { Objects } from "./objects.js";
 import type { ReferenceCounts } from "./refcount.js";
@@ -87,20 +86,30 @@ export class Lists {
     return this.i32[list + LIST_ITEMS] + index * this.itemWords(list);
   }
 
-  /** Detach the items, so that the list looks empty, then drop them last to first (CPython: `list_clear`). */
-  clear(list: Address): void {
+  /** Storage for `length` items of this list's kind, which the caller fills and `replaceItems` takes. @throws OutOfMemoryError */
+  allocateItems(list: Address, length: number): Address {
+    return length === 0 ? 0 : this.allocator.allocate(KIND_STORAGE, length * this.itemWords(list));
+  }
+
+  /** Put `length` items in place of the present ones, then drop those last to first (CPython: `list_clear`). */
+  replaceItems(list: Address, items: Address, length: number): void {
     const { i32 } = this;
-    const items = i32[list + LIST_ITEMS];
-    if (items === 0) return;
     const slot = i32[this.types.descriptorOf(list) + TYPE_ITEM_SLOT];
     const words = slotWords(slot);
-    const length = i32[list + LIST_LENGTH];
-    i32[list + LIST_ITEMS] = 0;
-    i32[list + LIST_LENGTH] = 0;
-    i32[list + LIST_CAPACITY] = 0;
+    const old = i32[list + LIST_ITEMS];
+    const oldLength = i32[list + LIST_LENGTH];
+    i32[list + LIST_ITEMS] = items;
+    i32[list + LIST_LENGTH] = length;
+    i32[list + LIST_CAPACITY] = items === 0 ? 0 : Math.floor(this.allocator.blockWords(items) / words);
+    if (old === 0) return;
     if (holdsReference(slot))
-      for (let index = length - 1; index >= 0; index--) this.counts.decrefSlot(slot, items + index * words);
-    this.allocator.free(items);
+      for (let index = oldLength - 1; index >= 0; index--) this.counts.decrefSlot(slot, old + index * words);
+    this.allocator.free(old);
+  }
+
+  /** Drop all items; the list looks empty while they die. */
+  clear(list: Address): void {
+    this.replaceItems(list, 0, 0);
   }
 
   private itemWords(list: Address): number {
@@ -128,9 +137,4 @@ export class Lists {
     i32[list + LIST_ITEMS] = storage;
     i32[list + LIST_CAPACITY] = Math.floor(this.allocator.blockWords(storage) / words);
   }
-}
-
-/** Bytes that a list of `length` items of `words` words would need: to refuse an absurd length before trying. */
-export function listBytes(length: number, words: number): number {
-  return length * words * WORD_BYTES;
 }

@@ -1,0 +1,364 @@
+/**
+ * Binding: what happens when a heap first meets a type. Everything that the type leads to is resolved with it; layouts
+ * are computed, ids given, and for each type the view classes made, in two phases: first all classes, then all
+ * accessors, so that an accessor captures the finished class of what it refers to (docs/design/0003).
+ */
+import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
+import {
+  type Address,
+  CONTROL_GARBAGE,
+  HEADER_SERIAL,
+  HEADER_TYPE,
+  KIND_DICT,
+  KIND_LIST,
+  KIND_SET,
+  KIND_STRUCT,
+  KIND_TUPLE,
+  LIST_WORDS,
+  SLOT_I64,
+  SLOT_NONE,
+  SLOT_REF,
+  TABLE_WORDS,
+  TRAVERSE_LIST,
+  TRAVERSE_TABLE,
+  TYPE_GC,
+  TYPE_ID_MASK,
+  TYPE_TRACKED_AT_BIRTH,
+} from "../memory/layout.js";
+import type { FieldLayout } from "../object/struct.js";
+import type { TypeLayout } from "../object/type.js";
+import type { Context } from "./context.js";
+import { defineDict } from "./dict-view.js";
+import {
+  leadsAnywhere,
+  type SlotSpec,
+  slotSpec,
+  structFields,
+  structLayout,
+  tupleLayout,
+  typeText,
+} from "./fields.js";
+import type { HandleConstructor, HandleView } from "./handle.js";
+import { defineList } from "./list-view.js";
+import {
+  any,
+  type ContainerDescriptor,
+  nextOrdinal,
+  type ObjectDescriptor,
+  type StructDescriptor,
+  show,
+} from "./schema.js";
+import { defineSet } from "./set-view.js";
+import { CONSTRUCT } from "./struct.js";
+import { defineStruct } from "./struct-view.js";
+import { defineTuple } from "./tuple-view.js";
+import { makeViewClass, type View, type ViewConstructor } from "./view.js";
+
+/** A type as one heap knows it. */
+export class BoundType {
+  readonly context: Context;
+  readonly descriptor: ObjectDescriptor;
+  readonly id: number;
+  /** "TreeNode", "list", "dict": what `typeName` says. */
+  readonly name: string;
+  /** "list(TreeNode)": as it would be written. */
+  readonly text: string;
+  /** Whether instances can be part of a cycle. */
+  readonly isGc: boolean;
+  /** Names and slots: a struct's fields, a tuple's items, a list's or set's item, a dict's key and value. */
+  readonly slots: readonly NamedSlot[];
+  readonly layout: FieldLayout | undefined;
+  readonly View: ViewConstructor;
+  readonly Handle: HandleConstructor;
+  /** Build an instance from a literal. @returns a new reference */
+  declare create: (init: unknown) => Address;
+  /** Build an empty container. @returns a new reference */
+  declare createEmpty: () => Address;
+  /** `heap.new` for this type: build, and wrap in a handle. */
+  declare make: (type: unknown, init: unknown) => HandleView;
+
+  constructor(context: Context, plan: Plan, id: number) {
+    this.context = context;
+    this.descriptor = plan.descriptor;
+    this.id = id;
+    this.name = plan.descriptor.kind === "struct" ? plan.descriptor.typeName : plan.descriptor.kind;
+    this.text = typeText(plan.descriptor);
+    this.isGc = plan.isGc;
+    this.slots = plan.slots;
+    this.layout = plan.layout;
+    this.View = makeViewClass(this.name);
+    this.Handle = context.handles.makeHandleClass(this);
+  }
+
+  /** A borrowed view of an object of this type. */
+  view(object: Address): View {
+    return new this.View(object, this.context.core.memory.i32[object + HEADER_SERIAL]);
+  }
+
+  /** A handle that takes over a reference the caller owns. */
+  handle(object: Address): HandleView {
+    return this.context.handles.own(this, object);
+  }
+}
+
+export interface NamedSlot {
+  readonly name: string;
+  readonly spec: SlotSpec;
+}
+
+/** What is known of a type before it has an id. */
+interface Plan {
+  readonly descriptor: ObjectDescriptor;
+  readonly slots: readonly NamedSlot[];
+  readonly layout: FieldLayout | undefined;
+  isGc: boolean;
+}
+
+export class Binder {
+  private readonly context: Context;
+  private readonly byOrdinal: BoundType[] = [];
+  private readonly byId: BoundType[] = [];
+  private readonly structs = new Map<string, StructDescriptor>();
+  /** View classes by type id, for slots that may hold several types. */
+  readonly views: ViewConstructor[] = [];
+  /** `heap.new` by a type's ordinal; emptied when the heap is disposed. */
+  readonly makers: ((type: unknown, init: unknown) => HandleView)[] = [];
+
+  constructor(context: Context) {
+    this.context = context;
+    context.binder = this;
+    this.bindGarbageList();
+  }
+
+  /** The list behind `gc.garbage` has a type of its own, which no schema names: its items are objects of any type. */
+  private bindGarbageList(): void {
+    const spec: SlotSpec = { slot: SLOT_REF, targets: [], isOptional: false, hasDefault: false };
+    const descriptor: ContainerDescriptor = {
+      kind: "list",
+      "@ordinal": nextOrdinal(),
+      parts: [any],
+      hasDefault: true,
+    };
+    const plan: Plan = { descriptor, slots: [{ name: "0", spec }], layout: undefined, isGc: false };
+    const type = new BoundType(this.context, plan, this.context.core.garbageTypeId);
+    this.enter(type);
+    this.define(type);
+  }
+
+  /** A borrowed view of the list behind `gc.garbage`. */
+  get garbage(): View {
+    return this.view(this.context.core.memory.i32[CONTROL_GARBAGE]);
+  }
+
+  /** Whether an object has a type that a program can see: strings have none. */
+  isBound(object: Address): boolean {
+    return this.typeOf(object) !== undefined;
+  }
+
+  /** The type of an object. */
+  typeOf(object: Address): BoundType {
+    return this.byId[this.context.core.memory.i32[object + HEADER_TYPE] & TYPE_ID_MASK];
+  }
+
+  /** A borrowed view of an object of any type. */
+  view(object: Address): View {
+    return this.typeOf(object).view(object);
+  }
+
+  /**
+   * The type as this heap knows it; on first use it is bound, with every type that it leads to, or nothing is.
+   * @throws TypeMismatchError for a name that another struct or class has here
+   * @throws InvalidArgumentError for a schema that cannot be stored
+   */
+  bind(descriptor: ObjectDescriptor): BoundType {
+    const bound = this.byOrdinal[descriptor["@ordinal"]];
+    if (bound !== undefined) {
+      if (bound.descriptor !== descriptor)
+        this.refuseSecondClass(bound.descriptor as StructDescriptor, descriptor as StructDescriptor);
+      return bound;
+    }
+    const plans = this.planAll(descriptor);
+    markGc(plans, (target) => this.byOrdinal[target["@ordinal"]]?.isGc);
+    const { types } = this.context.core;
+    const first = types.count;
+    types.register(plans.map((plan) => typeLayout(plan)));
+    const added = plans.map((plan, index) => new BoundType(this.context, plan, first + index));
+    for (const type of added) this.enter(type);
+    for (const type of added) this.define(type);
+    return added[0];
+  }
+
+  private enter(type: BoundType): void {
+    this.byOrdinal[type.descriptor["@ordinal"]] = type;
+    this.byId[type.id] = type;
+    this.views[type.id] = type.View;
+    if (type.descriptor.kind === "struct") this.structs.set(type.name, type.descriptor);
+  }
+
+  private define(type: BoundType): void {
+    switch (type.descriptor.kind) {
+      case "struct":
+        defineStruct(type);
+        break;
+      case "tuple":
+        defineTuple(type);
+        break;
+      case "list":
+        defineList(type);
+        break;
+      case "dict":
+        defineDict(type);
+        break;
+      default:
+        defineSet(type);
+    }
+    type.make = this.context.handles.makeMaker(type);
+    this.makers[type.descriptor["@ordinal"]] = type.make;
+  }
+
+  /** The type and all unbound ones that it leads to, the type first. */
+  private planAll(root: ObjectDescriptor): Plan[] {
+    const plans = new Map<ObjectDescriptor, Plan>();
+    const queue: ObjectDescriptor[] = [root];
+    const names = new Map<string, StructDescriptor>();
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      if (plans.has(next)) continue;
+      const bound = this.byOrdinal[next["@ordinal"]];
+      if (bound !== undefined) {
+        if (bound.descriptor !== next)
+          this.refuseSecondClass(bound.descriptor as StructDescriptor, next as StructDescriptor);
+        continue;
+      }
+      if (next.kind === "struct") this.checkStruct(next, names);
+      const plan = makePlan(next);
+      plans.set(next, plan);
+      for (const { spec } of plan.slots) queue.push(...spec.targets);
+    }
+    return [...plans.values()];
+  }
+
+  private checkStruct(struct: StructDescriptor, names: Map<string, StructDescriptor>): void {
+    const other = names.get(struct.typeName) ?? this.structs.get(struct.typeName);
+    if (other !== undefined && other !== struct) this.refuseSecondClass(other, struct);
+    names.set(struct.typeName, struct);
+    checkClass(struct);
+  }
+
+  private refuseSecondClass(known: StructDescriptor, other: StructDescriptor): never {
+    const isSameStruct = known["@declaration"] === other["@declaration"];
+    const nameOf = (descriptor: StructDescriptor) => (descriptor as unknown as { name: string }).name;
+    throw new TypeMismatchError(
+      isSameStruct
+        ? `Struct "${known.typeName}" is the class ${nameOf(known)} in this heap and cannot be the class ${nameOf(other)} too: one subclass of a struct is its type.`
+        : `This heap has a struct "${known.typeName}" (${describeFields(known)}) and cannot have another of that name (${describeFields(other)}).`,
+    );
+  }
+}
+
+function describeFields(struct: StructDescriptor): string {
+  return Object.keys(struct.shape).join(", ") || "no fields";
+}
+
+/** JavaScript fields of a subclass would live on each view and be lost with it; a field must not hide a method. */
+function checkClass(struct: StructDescriptor): void {
+  const { typeName } = struct;
+  let probe: object;
+  try {
+    probe = Reflect.construct(struct as unknown as new (token: unknown) => object, [CONSTRUCT]) as object;
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `The constructor of struct "${typeName}" threw. A struct class needs none: the heap makes instances without it.`,
+      { cause },
+    );
+  }
+  const own = Reflect.ownKeys(probe);
+  if (own.length > 0)
+    throw new InvalidArgumentError(
+      `Struct "${typeName}" declares the JavaScript field ${show(String(own[0]))}, which would be lost with each view. Put it into the shape, or make it a getter.`,
+    );
+  for (
+    let prototype = struct.prototype;
+    prototype !== struct["@declaration"].base.prototype;
+    prototype = Object.getPrototypeOf(prototype) as object
+  )
+    for (const name of Object.keys(struct.shape))
+      if (Object.hasOwn(prototype, name))
+        throw new InvalidArgumentError(`Struct "${typeName}" has a field and a method called ${show(name)}.`);
+}
+
+function makePlan(descriptor: ObjectDescriptor): Plan {
+  const isGc = true; // until markGc proves otherwise
+  if (descriptor.kind === "struct")
+    return { descriptor, isGc, slots: structFields(descriptor), layout: structLayout(descriptor) };
+  const names =
+    descriptor.kind === "dict" ? ["key", "value"] : descriptor.parts.map((_, index) => String(index));
+  const text = typeText(descriptor);
+  const slots = descriptor.parts.map((part, index) => ({
+    name: names[index],
+    spec: slotSpec(part, `${text}, part ${names[index]}`),
+  }));
+  if (descriptor.kind === "tuple") return { descriptor, isGc, slots, layout: tupleLayout(descriptor) };
+  const keySpec = slots[0].spec;
+  if (descriptor.kind !== "list" && keySpec.slot === SLOT_I64)
+    throw new InvalidArgumentError(`${text}: an i64 cannot be a key; use f64 or str.`);
+  return { descriptor, isGc, slots, layout: undefined };
+}
+
+/**
+ * Which types can be part of a cycle, from the schema: those from which `any`, or a way round, can be reached. (A type
+ * that only leads to a cycle cannot be on one, but while it is untracked a collection takes it for a root: what it
+ * holds would need a second collection. So it is tracked too; docs/design/0003.)
+ */
+function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean | undefined): void {
+  const waiting = new Set<Plan>();
+  for (const plan of plans) {
+    const { descriptor } = plan;
+    if (descriptor.kind === "struct" && descriptor["@declaration"].options.cyclic === false)
+      plan.isGc = false;
+    else if (!plan.slots.some(({ spec }) => leadsAnywhere(spec))) waiting.add(plan);
+  }
+  const planOf = new Map(plans.map((plan) => [plan.descriptor, plan]));
+  const isAcyclic = (target: ObjectDescriptor) => (planOf.get(target)?.isGc ?? isBoundGc(target)) === false;
+  // Peel off what leads only to acyclic types, until nothing changes: what is left leads round.
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const plan of waiting) {
+      if (!plan.slots.every(({ spec }) => spec.targets.every(isAcyclic))) continue;
+      plan.isGc = false;
+      waiting.delete(plan);
+      changed = true;
+    }
+  }
+}
+
+function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
+  const text = typeText(descriptor);
+  const isTrackedAtBirth = isGc && descriptor.kind !== "dict";
+  const flags = (isGc ? TYPE_GC : 0) | (isTrackedAtBirth ? TYPE_TRACKED_AT_BIRTH : 0);
+  const name = descriptor.kind === "struct" ? descriptor.typeName : descriptor.kind;
+  if (layout !== undefined)
+    return {
+      name,
+      kind: descriptor.kind === "struct" ? KIND_STRUCT : KIND_TUPLE,
+      flags,
+      keySlot: SLOT_NONE,
+      itemSlot: SLOT_NONE,
+      description: `${text}{${slots.map((slot, index) => `${slot.name}:${slot.spec.slot}@${layout.places[index].offset}`).join()}}`,
+      ...layout,
+    };
+  const isList = descriptor.kind === "list";
+  const traverse = isList ? TRAVERSE_LIST : TRAVERSE_TABLE;
+  return {
+    name,
+    kind: isList ? KIND_LIST : descriptor.kind === "dict" ? KIND_DICT : KIND_SET,
+    flags,
+    objectWords: isList ? LIST_WORDS : TABLE_WORDS,
+    traverse,
+    drop: traverse,
+    edges: [],
+    weakrefOffset: 0,
+    keySlot: isList ? SLOT_NONE : slots[0].spec.slot,
+    itemSlot: isList ? slots[0].spec.slot : descriptor.kind === "dict" ? slots[1].spec.slot : SLOT_NONE,
+    description: text,
+  };
+}

@@ -1,0 +1,52 @@
+/** What everything on JavaScript's side of one heap shares. */
+import type { Core } from "../gc/core.js";
+import { HeapDisposedError } from "../memory/errors.js";
+import type { Binder } from "./bind.js";
+import type { HandleTracker } from "./handle.js";
+import type { Heap } from "./heap.js";
+import type { View } from "./view.js";
+
+export class Context {
+  readonly core: Core;
+  readonly heap: Heap;
+  declare binder: Binder;
+  declare handles: HandleTracker;
+  /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
+  ownedHigh = 0;
+  isDisposed = false;
+  /** Whether functions are made from text, one a type (compile.ts). */
+  readonly compiles: boolean;
+
+  constructor(core: Core, heap: Heap, compiles: boolean) {
+    this.core = core;
+    this.heap = heap;
+    this.compiles = compiles;
+  }
+
+  /** @throws HeapDisposedError */
+  requireOpen(): void {
+    if (this.isDisposed) throw new HeapDisposedError();
+  }
+
+  /** Report an error that nobody can catch. A reporter that throws itself does not stop the work either. */
+  unraisable(error: unknown, where: string): void {
+    try {
+      this.heap.onUnraisable(error, where);
+    } catch (second) {
+      console.error(`Ouroheap: heap.onUnraisable threw for an error in ${where}:`, second);
+    }
+  }
+
+  /** A borrowed view of the list behind `gc.garbage`. */
+  get garbage(): View {
+    return this.binder.garbage;
+  }
+
+  /** End the heap: every serial is raised, so every view is stale. O(memory in use). */
+  dispose(): void {
+    if (this.isDisposed) return;
+    this.isDisposed = true;
+    this.binder.makers.length = 0;
+    this.core.allocator.endAllObjects();
+  }
+}

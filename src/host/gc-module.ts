@@ -1,0 +1,281 @@
+/** Python's `gc` module over one heap: the same names in camelCase, the same numbers, the same debug text. */
+import { DEBUG_COLLECTABLE, DEBUG_SAVEALL, DEBUG_STATS, DEBUG_UNCOLLECTABLE } from "../gc/collect.js";
+import type { CollectionResult, CollectorListener } from "../gc/events.js";
+import { InvalidArgumentError } from "../memory/errors.js";
+import { type Address, CONTROL_DEBUG, INT32_MAX, PERMANENT, WORD_BYTES } from "../memory/layout.js";
+import type { Context } from "./context.js";
+import { show } from "./schema.js";
+import type { Any, Borrowed, List } from "./types.js";
+import { addressOf, asView } from "./view.js";
+
+export type Generation = 0 | 1 | 2;
+
+export interface CollectionInfo {
+  readonly generation: Generation;
+  /** Objects found unreachable and freed; 0 in the "start" call. */
+  readonly collected: number;
+  readonly uncollectable: number;
+}
+export type CollectionPhase = "start" | "stop";
+
+export interface GenerationStats {
+  readonly collections: number;
+  readonly collected: number;
+  readonly uncollectable: number;
+}
+
+/** Bit flags for `gc.setDebug`, named and meant as in CPython. */
+export const DEBUG = {
+  /** Text about each collection. */
+  STATS: DEBUG_STATS,
+  /** A line for each unreachable object. */
+  COLLECTABLE: DEBUG_COLLECTABLE,
+  /** A line for each object that could not be freed (there are none: kept for its number). */
+  UNCOLLECTABLE: DEBUG_UNCOLLECTABLE,
+  /** Unreachable objects go to `gc.garbage` instead of being freed. */
+  SAVEALL: DEBUG_SAVEALL,
+  /** COLLECTABLE, UNCOLLECTABLE and SAVEALL: what a leak hunt wants. */
+  LEAK: DEBUG_COLLECTABLE | DEBUG_UNCOLLECTABLE | DEBUG_SAVEALL,
+} as const;
+
+export class GarbageCollector {
+  private readonly context: Context;
+  private readonly i32: Int32Array;
+  /**
+   * Called with "start" before and "stop" after each collection, in order; what they throw goes to
+   * `heap.onUnraisable`. Functions appended during a round are called in it, as in CPython.
+   */
+  readonly callbacks: ((phase: CollectionPhase, info: CollectionInfo) => void)[] = [];
+  /** Where debug text goes, whole lines at a time. Default: the process's standard error, or console.error. */
+  debugSink: (text: string) => void = defaultSink;
+
+  /** @internal Made with its heap. */
+  constructor(context: Context) {
+    this.context = context;
+    this.i32 = context.core.memory.i32;
+    context.core.events.listeners.push(new CallbackListener(this, context), new DebugListener(this, context));
+  }
+
+  /**
+   * Collect a generation and all younger ones; without an argument, everything. Works while `disable`d.
+   * @returns how many unreachable objects were found; 0 at once inside a collection
+   * @throws InvalidArgumentError for a generation other than 0, 1 or 2
+   */
+  collect(generation: Generation = 2): number {
+    this.context.requireOpen();
+    return this.context.core.collector.collect(checkGeneration(generation));
+  }
+
+  /** Let allocations start collections (the default). */
+  enable(): void {
+    this.context.core.trigger.setEnabled(true);
+  }
+  /** Let only `collect` collect. Reference counts go on freeing. */
+  disable(): void {
+    this.context.core.trigger.setEnabled(false);
+  }
+  isEnabled(): boolean {
+    return this.context.core.trigger.isEnabled;
+  }
+
+  /**
+   * When to collect on its own: generation 0 once allocations exceed frees by more than threshold0 since its last
+   * collection, 1 after more than threshold1 collections of 0, 2 after more than threshold2 of 1 and when a quarter as
+   * many objects as it last left have come to it. What is left out stays as it is. 0 as threshold0 turns it off.
+   */
+  setThreshold(threshold0: number, threshold1?: number, threshold2?: number): void {
+    const given = [threshold0, threshold1, threshold2];
+    for (const value of given) if (value !== undefined) checkInt32(value, "A threshold");
+    for (const [generation, value] of given.entries())
+      if (value !== undefined) this.context.core.trigger.setThreshold(generation, value);
+  }
+  getThreshold(): readonly [number, number, number] {
+    const { trigger } = this.context.core;
+    return [trigger.threshold(0), trigger.threshold(1), trigger.threshold(2)];
+  }
+
+  /** Allocations minus frees since generation 0 was collected, collections of 0 since 1 was, and of 1 since 2 was. */
+  getCount(): readonly [number, number, number] {
+    const { trigger } = this.context.core;
+    return [trigger.count(0), trigger.count(1), trigger.count(2)];
+  }
+
+  /** Totals for each generation since the heap was made. */
+  getStats(): readonly [GenerationStats, GenerationStats, GenerationStats] {
+    const { collector } = this.context.core;
+    return [collector.stats(0), collector.stats(1), collector.stats(2)];
+  }
+
+  /** Set the DEBUG flags; 0 for none. Unknown bits are kept. */
+  setDebug(flags: number): void {
+    this.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
+  }
+  getDebug(): number {
+    return this.i32[CONTROL_DEBUG];
+  }
+
+  /**
+   * What DEBUG.SAVEALL kept, as a list that the heap owns; `clear()` drops it, last to first. Its items look like a
+   * list's and the collector takes it for a root.
+   */
+  get garbage(): List<Borrowed> {
+    this.context.requireOpen();
+    return this.context.garbage as unknown as List<Borrowed>;
+  }
+
+  /** Tracked objects, oldest list position first; of one generation, or of all. Borrowed: valid until the next change. */
+  getObjects(generation?: Generation): Borrowed[] {
+    const { generations } = this.context.core;
+    const wanted = generation === undefined ? [0, 1, 2] : [checkGeneration(generation)];
+    return wanted.flatMap((one) => [...generations.objects(one)].map((object) => this.borrow(object)));
+  }
+
+  /**
+   * The objects that refer to any of the targets: tracked ones in list order, then those the collector never tracks.
+   * O(objects in the heap). Borrowed. Frozen objects are left out, as in CPython.
+   */
+  getReferrers(...targets: Borrowed[]): Borrowed[] {
+    const wanted = new Set(targets.map((target) => this.address(target)));
+    return [...this.candidates()]
+      .filter((object) => this.refersTo(object, wanted))
+      .map((object) => this.borrow(object));
+  }
+
+  /** What the sources refer to, in visit order, one entry a reference. Borrowed. */
+  getReferents(...sources: Borrowed[]): Borrowed[] {
+    const { traversal } = this.context.core;
+    return sources.flatMap((source) => {
+      const count = traversal.collect(this.address(source));
+      return Array.from(traversal.referents.subarray(0, count), (object) => this.borrow(object));
+    });
+  }
+
+  /** Whether the collector looks at this object. Plain values are never tracked. */
+  isTracked(ref: Any): boolean {
+    return asView(ref) !== undefined && this.context.core.tracking.isTracked(this.address(ref));
+  }
+
+  /** Whether the object's finalizer has run. */
+  isFinalized(ref: Any): boolean {
+    if (asView(ref) !== undefined) this.address(ref);
+    return false;
+  }
+
+  /** Move every tracked object out of the collector's sight, until `unfreeze`; reference counts go on freeing them. */
+  freeze(): void {
+    this.context.core.generations.freeze();
+    this.context.core.trigger.resetCounts();
+  }
+  /** Move what was frozen to generation 2. */
+  unfreeze(): void {
+    this.context.core.generations.unfreeze();
+  }
+  getFreezeCount(): number {
+    return this.context.core.generations.size(PERMANENT);
+  }
+
+  private address(ref: unknown): Address {
+    const view = asView(ref);
+    if (view === undefined || view["@type"].context !== this.context)
+      throw new InvalidArgumentError(`Expected an object of this heap, got ${show(ref)}.`);
+    return addressOf(view);
+  }
+
+  private borrow(object: Address): Borrowed {
+    return this.context.binder.view(object) as unknown as Borrowed;
+  }
+
+  private *candidates(): IterableIterator<Address> {
+    const { generations, allocator, tracking } = this.context.core;
+    for (const generation of [0, 1, 2]) yield* generations.objects(generation);
+    for (const object of allocator.objects())
+      if (!tracking.isTracked(object) && this.context.binder.isBound(object)) yield object;
+  }
+
+  private refersTo(object: Address, wanted: ReadonlySet<Address>): boolean {
+    const { traversal } = this.context.core;
+    const count = traversal.collect(object);
+    for (let index = 0; index < count; index++) if (wanted.has(traversal.referents[index])) return true;
+    return false;
+  }
+}
+
+function checkGeneration(generation: number): number {
+  if (generation === 0 || generation === 1 || generation === 2) return generation;
+  throw new InvalidArgumentError(`A generation is 0, 1 or 2, got ${show(generation)}.`);
+}
+
+function checkInt32(value: number, what: string): number {
+  if (Number.isInteger(value) && value >= -INT32_MAX - 1 && value <= INT32_MAX) return value;
+  throw new InvalidArgumentError(`${what} must be a whole number of 32 bits, got ${show(value)}.`);
+}
+
+function defaultSink(text: string): void {
+  const { process } = globalThis as { process?: { stderr?: { write?: (text: string) => unknown } } };
+  if (process?.stderr?.write !== undefined) process.stderr.write(text);
+  else console.error(text.replace(/\n$/, ""));
+}
+
+/** `gc.callbacks` (CPython: `invoke_gc_callback`). */
+class CallbackListener implements CollectorListener {
+  private readonly gc: GarbageCollector;
+  private readonly context: Context;
+  constructor(gc: GarbageCollector, context: Context) {
+    this.gc = gc;
+    this.context = context;
+  }
+  onStart(generation: number): void {
+    this.call("start", { generation: generation as Generation, collected: 0, uncollectable: 0 });
+  }
+  onStop(result: CollectionResult): void {
+    this.call("stop", { ...result, generation: result.generation as Generation });
+  }
+  private call(phase: CollectionPhase, info: CollectionInfo): void {
+    // By index, the length read anew: callbacks may add callbacks.
+    for (let index = 0; index < this.gc.callbacks.length; index++) {
+      try {
+        this.gc.callbacks[index](phase, info);
+      } catch (error) {
+        this.context.unraisable(error, "gc callback");
+      }
+    }
+  }
+}
+
+/** The text of DEBUG_STATS and DEBUG_COLLECTABLE, word for word CPython's. */
+class DebugListener implements CollectorListener {
+  private readonly gc: GarbageCollector;
+  private readonly context: Context;
+  private startMs = 0;
+  constructor(gc: GarbageCollector, context: Context) {
+    this.gc = gc;
+    this.context = context;
+  }
+  private has(flag: number): boolean {
+    return (this.context.core.memory.i32[CONTROL_DEBUG] & flag) !== 0;
+  }
+  onBegin(generation: number): void {
+    if (!this.has(DEBUG_STATS)) return;
+    const { generations } = this.context.core;
+    this.startMs = performance.now();
+    this.gc.debugSink(
+      `gc: collecting generation ${generation}...\n` +
+        `gc: objects in each generation: ${[0, 1, 2].map((one) => generations.size(one)).join(" ")}\n` +
+        `gc: objects in permanent generation: ${generations.size(PERMANENT)}\n`,
+    );
+  }
+  onUnreachable(objects: Iterable<Address>): void {
+    if (!this.has(DEBUG_COLLECTABLE)) return;
+    for (const object of objects)
+      this.gc.debugSink(
+        `gc: collectable <${this.context.binder.typeOf(object).name} 0x${(object * WORD_BYTES).toString(16)}>\n`,
+      );
+  }
+  onEnd({ collected, uncollectable }: CollectionResult): void {
+    if (!this.has(DEBUG_STATS)) return;
+    const seconds = (performance.now() - this.startMs) / 1000;
+    this.gc.debugSink(
+      `gc: done, ${collected + uncollectable} unreachable, ${uncollectable} uncollectable, ${seconds.toFixed(4)}s elapsed\n`,
+    );
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Handles: references that JavaScript owns. A handle is a view whose class can release; while it lives the object has
+ * one reference more, and the heap counts how many such references there are.
+ *
+ * What else is kept about handles depends on the heap's checks:
+ *
+ *   off               nothing
+ *   handles           the lines where a sample of them was made and released; those that are dropped are reported
+ *   verify, stress    also how many each object has, so that the verifier can explain every count
+ */
+import { DoubleReleaseError } from "../memory/errors.js";
+import { type Address, CONTROL_ROOT_COUNT, HEADER_SERIAL } from "../memory/layout.js";
+import type { BoundType } from "./bind.js";
+import { compile } from "./compile.js";
+import type { Context } from "./context.js";
+import { captureSite } from "./site.js";
+import { hide, isLive, NOT_CLONEABLE, RELEASED, sites, stale, type View } from "./view.js";
+
+export interface HandleView extends View, Disposable {
+  "@record"?: HandleRecord | undefined;
+  "@release"(): void;
+}
+export type HandleConstructor = new (address: Address, serial: number) => HandleView;
+
+/** What is kept of a recorded handle. It does not refer to the handle, so that a dropped one can be noticed. */
+export interface HandleRecord {
+  readonly type: BoundType;
+  readonly address: Address;
+  /** Stack frames, innermost first, one a line. */
+  readonly madeAt: string;
+  releasedAt?: string;
+}
+
+/** A handle that was dropped without being released: its object can never be freed. */
+export interface LeakedHandle {
+  readonly typeName: string;
+  /** Stack frames of the call that made it, innermost first, one a line. */
+  readonly madeAt: string;
+}
+
+/** Every handle of a type is recorded until this many were, and again when a sample shows a line not seen before. */
+const RECORDED_FIRST = 100;
+/** After that, one in this many. */
+const RECORDED_EVERY = 1000;
+
+/** Which handles of one type to record. */
+interface Sampler {
+  /** Handles to pass over before the next record. */
+  skip: number;
+  /** Records still to come without a pause. */
+  burst: number;
+  readonly lines: Set<string>;
+}
+
+export interface HandleOptions {
+  readonly isRecording: boolean;
+  /** Record every n-th handle instead of sampling. */
+  readonly every?: number | undefined;
+  /** Keep count of the handles of each object. */
+  readonly countsRoots: boolean;
+}
+
+export class HandleTracker {
+  private readonly context: Context;
+  private readonly options: HandleOptions;
+  private readonly i32: Int32Array;
+  /** Handles by object, in `verify` and `stress`. */
+  readonly roots: Map<Address, number> | undefined;
+  /** Recorded handles that live. */
+  readonly records = new Set<HandleRecord>();
+  private readonly registry: FinalizationRegistry<HandleRecord> | undefined;
+  private readonly samplers: Sampler[] = [];
+
+  constructor(context: Context, options: HandleOptions) {
+    this.context = context;
+    this.options = options;
+    this.i32 = context.core.memory.i32;
+    this.roots = options.countsRoots ? new Map() : undefined;
+    if (options.isRecording && typeof FinalizationRegistry === "function")
+      this.registry = new FinalizationRegistry((record) => this.reportLeak(record));
+  }
+
+  /** A handle that takes over a reference its caller owns. */
+  own(type: BoundType, object: Address): HandleView {
+    this.i32[CONTROL_ROOT_COUNT]++;
+    const handle = new type.Handle(object, this.i32[object + HEADER_SERIAL]);
+    if (this.options.isRecording) this.note(handle);
+    return handle;
+  }
+
+  // -- classes --------------------------------------------------------------------------------
+
+  makeHandleClass(type: BoundType): HandleConstructor {
+    type Mutable = { -readonly [K in keyof HandleView]: HandleView[K] };
+    function Handle(this: Mutable, address: Address, serial: number) {
+      this["@address"] = address;
+      this["@serial"] = serial;
+      this["@brand"] = NOT_CLONEABLE;
+    }
+    function RecordedHandle(this: Mutable, address: Address, serial: number) {
+      this["@address"] = address;
+      this["@serial"] = serial;
+      this["@brand"] = NOT_CLONEABLE;
+      this["@record"] = undefined;
+    }
+    const HandleClass = this.options.isRecording ? RecordedHandle : Handle;
+    Object.defineProperty(HandleClass, "name", { value: type.name });
+    return HandleClass as unknown as HandleConstructor;
+  }
+
+  /** What a handle's class adds to its view's. */
+  makeHandlePrototype(type: BoundType, viewPrototype: object): object {
+    const prototype = Object.create(viewPrototype) as object;
+    const release = this.makeRelease(type);
+    hide(prototype, "@release", release);
+    hide(prototype, Symbol.dispose, release);
+    return prototype;
+  }
+
+  private makeRelease(type: BoundType): (this: HandleView) => void {
+    const { decref } = this.context.core.counts;
+    const { i32 } = this;
+    const forget = this.options.isRecording ? (handle: HandleView) => this.forget(handle) : undefined;
+    return compile(
+      { i32, decref, releaseTwice, forget },
+      `/* type ${type.id} */ return function release() {
+        const address = this["@address"];
+        if (i32[address + ${HEADER_SERIAL}] !== this["@serial"]) releaseTwice(this);
+        ${forget === undefined ? "" : `forget(this);`}
+        this["@serial"] = ${RELEASED};
+        i32[${CONTROL_ROOT_COUNT}]--;
+        decref(address);
+      }`,
+      () =>
+        function release(this: HandleView) {
+          const address = this["@address"];
+          if (i32[address + HEADER_SERIAL] !== this["@serial"]) releaseTwice(this);
+          forget?.(this);
+          this["@serial"] = RELEASED;
+          i32[CONTROL_ROOT_COUNT]--;
+          decref(address);
+        },
+      this.context.compiles,
+    );
+  }
+
+  /** `heap.new` for one type. Its text differs by type, because functions of one text share what the engine learns. */
+  makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => HandleView {
+    const { i32 } = this;
+    const { create, Handle, descriptor } = type;
+    const note = this.options.isRecording ? (handle: HandleView) => this.note(handle) : undefined;
+    const check = (other: unknown) => this.context.binder.bind(other as typeof descriptor);
+    return compile(
+      { i32, create, Handle, descriptor, check, note },
+      `/* type ${type.id} */ return function make(type, init) {
+        if (type !== descriptor) check(type);
+        const address = create(init);
+        i32[${CONTROL_ROOT_COUNT}]++;
+        const handle = new Handle(address, i32[address + ${HEADER_SERIAL}]);
+        ${note === undefined ? "" : "note(handle);"}
+        return handle;
+      }`,
+      () => (other: unknown, init: unknown) => {
+        if (other !== descriptor) check(other);
+        const address = create(init);
+        i32[CONTROL_ROOT_COUNT]++;
+        const handle = new Handle(address, i32[address + HEADER_SERIAL]);
+        note?.(handle);
+        return handle;
+      },
+      this.context.compiles,
+    );
+  }
+
+  // -- records --------------------------------------------------------------------------------
+
+  /** A handle was made: count it as a root, and record it if it is its turn. */
+  private note(handle: HandleView): void {
+    const { id } = handle["@type"];
+    if (this.roots !== undefined)
+      this.roots.set(handle["@address"], (this.roots.get(handle["@address"]) ?? 0) + 1);
+    this.samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
+    const sampler = this.samplers[id];
+    if (sampler.skip > 0) sampler.skip--;
+    else this.record(handle, sampler);
+  }
+
+  private record(handle: HandleView, sampler: Sampler): void {
+    const madeAt = captureSite();
+    const line = madeAt.split("\n", 1)[0];
+    if (!sampler.lines.has(line)) {
+      sampler.lines.add(line);
+      sampler.burst = Math.max(sampler.burst, RECORDED_FIRST);
+    }
+    if (sampler.burst > 0) sampler.burst--;
+    sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
+    const record: HandleRecord = { type: handle["@type"], address: handle["@address"], madeAt };
+    handle["@record"] = record;
+    this.records.add(record);
+    this.registry?.register(handle, record, record);
+  }
+
+  /** A handle is being released. */
+  private forget(handle: HandleView): void {
+    const record = handle["@record"];
+    const address = handle["@address"];
+    if (this.roots !== undefined) {
+      const left = (this.roots.get(address) ?? 0) - 1;
+      if (left > 0) this.roots.set(address, left);
+      else this.roots.delete(address);
+    }
+    if (record === undefined) return;
+    record.releasedAt = captureSite();
+    this.records.delete(record);
+    this.registry?.unregister(record);
+  }
+
+  private reportLeak(record: HandleRecord): void {
+    if (this.context.isDisposed) return;
+    this.context.heap.onLeakedHandle({ typeName: record.type.name, madeAt: record.madeAt });
+  }
+
+  /** Where a handle was made and released, as far as it was recorded. */
+  sitesOf(view: View): { madeAt: string | undefined; releasedAt: string | undefined } {
+    const record = (view as HandleView)["@record"];
+    return { madeAt: record?.madeAt, releasedAt: record?.releasedAt };
+  }
+}
+
+function releaseTwice(handle: HandleView): never {
+  if (handle["@serial"] !== RELEASED) stale(handle);
+  const { name, context } = handle["@type"];
+  const { madeAt, releasedAt } = context.handles.sitesOf(handle);
+  throw new DoubleReleaseError(
+    `This handle to a ${name} was released already.${sites(madeAt, releasedAt)}`,
+    madeAt,
+    releasedAt,
+  );
+}
+
+/** Whether a view is a handle that has not been released. */
+export function isOwned(view: View): boolean {
+  return "@release" in view && isLive(view);
+}

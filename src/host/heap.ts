@@ -1,0 +1,180 @@
+/** The heap as JavaScript sees it. */
+import { Core } from "../gc/core.js";
+import { verifyMemory } from "../gc/verify.js";
+import { InvalidArgumentError } from "../memory/errors.js";
+import { reserveMemory } from "../memory/memory.js";
+import { Binder } from "./bind.js";
+import { canCompile } from "./compile.js";
+import { Context } from "./context.js";
+import { fromJS, toJS } from "./convert.js";
+import { GarbageCollector } from "./gc-module.js";
+import { HandleTracker, type LeakedHandle } from "./handle.js";
+import { describe, isObjectDescriptor, show } from "./schema.js";
+import { runInScope, Scope } from "./scope.js";
+import type { Borrowed, Escaped, Handle, InitOf, ObjectType, ReadOf, RequiredOf } from "./types.js";
+import { addressOf, asView } from "./view.js";
+
+/**
+ * How much a heap checks. A stale or released reference always throws; beyond that:
+ *
+ * - `off`: errors do not say where, leaked handles are not reported (default when NODE_ENV is "production")
+ * - `handles`: a sample of the handles keeps the lines where they were made and released, and is reported when leaked
+ *   (default elsewhere). The first 100 handles of each type, 100 more when a new line shows up, and one in 1,000
+ *   otherwise; `{ handles: { every: n } }` keeps every n-th
+ * - `verify`: also every invariant of the heap, at each phase of each collection. O(heap) each time
+ * - `stress`: also generation 0 collected before every allocation of a collectable object, and everything before each
+ *   1,000th; freed memory is poisoned
+ */
+export type Checks =
+  | "off"
+  | "handles"
+  | "verify"
+  | "stress"
+  | { readonly handles: { readonly every: number } };
+
+export interface HeapOptions {
+  /**
+   * Bytes of address space to reserve; memory is committed only as it is used, so a large value costs nothing (measured
+   * on Linux). Default and limit: 8 GiB in Node, halved until the machine grants it; 1 GiB in browsers and on Windows.
+   */
+  readonly maximumBytes?: number;
+  readonly checks?: Checks;
+}
+
+/** A memory outside V8 with Python's garbage collection: make objects with `new`, and let their counts free them. */
+export class Heap implements Disposable {
+  readonly gc: GarbageCollector;
+  /** Called with what a callback threw where nobody could catch it; such errors never stop a collection. Default: console.error. */
+  onUnraisable: (error: unknown, where: string) => void = (error, where) => {
+    console.error(`Ouroheap: error ignored in ${where}:`, error);
+  };
+  /** Called, unless checks are off, when a recorded handle was dropped without release. Default: console.warn. */
+  onLeakedHandle: (leak: LeakedHandle) => void = ({ typeName, madeAt }) => {
+    console.warn(
+      `Ouroheap: a handle to a ${typeName} was dropped without release; made at\n  ${madeAt.replaceAll("\n", "\n  ")}`,
+    );
+  };
+  private readonly context: Context;
+
+  private constructor(options: HeapOptions) {
+    const checks = options.checks ?? defaultChecks();
+    const level = typeof checks === "object" ? "handles" : checks;
+    const every = typeof checks === "object" ? checks.handles.every : undefined;
+    checkLevel(level, every);
+    const core = new Core(reserveMemory(options.maximumBytes), { isStress: level === "stress" });
+    const verifies = level === "verify" || level === "stress";
+    this.context = new Context(core, this, canCompile);
+    this.context.handles = new HandleTracker(this.context, {
+      isRecording: level !== "off",
+      every,
+      countsRoots: verifies,
+    });
+    new Binder(this.context);
+    this.gc = new GarbageCollector(this.context);
+    if (verifies) this.verifyAtPhases();
+  }
+
+  /** A new heap. @throws OutOfMemoryError when the machine refuses the reservation, InvalidArgumentError for a bad option */
+  static create(options: HeapOptions = {}): Heap {
+    return new Heap(options);
+  }
+
+  /**
+   * Make an object from a literal; literals nest. The caller owns the result.
+   * @throws TypeMismatchError and InvalidArgumentError for a literal that does not fit, OutOfMemoryError; nothing
+   * half-built stays behind
+   */
+  new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
+    const make =
+      this.context.binder.makers[(type as { "@ordinal"?: number })["@ordinal"] as number] ?? this.bind(type);
+    return make(type, init) as unknown as Handle<ReadOf<T> & Borrowed>;
+  }
+
+  private bind(type: unknown) {
+    this.context.requireOpen();
+    const descriptor = describe(type, "The type given to heap.new");
+    if (!isObjectDescriptor(descriptor))
+      throw new InvalidArgumentError(
+        `heap.new makes structs and containers; a value of ${show(descriptor.kind)} type is stored in one.`,
+      );
+    return this.context.binder.bind(descriptor).make;
+  }
+
+  /**
+   * Copy a plain JavaScript graph (objects, arrays, Maps and Sets; shared and cyclic parts kept, heap objects referred
+   * to) into dicts, lists and sets of `any`. @throws InvalidArgumentError naming the path of what cannot be copied
+   */
+  from(value: object): Handle<Borrowed> {
+    this.context.requireOpen();
+    return fromJS(this.context, value) as unknown as Handle<Borrowed>;
+  }
+
+  /** The reverse: a plain JavaScript graph of the same shape. */
+  toJS(ref: Borrowed): unknown {
+    const view = asView(ref);
+    if (view === undefined)
+      throw new InvalidArgumentError(`heap.toJS copies a heap object, got ${show(ref)}.`);
+    addressOf(view);
+    return toJS(view);
+  }
+
+  /** An open scope: `using scope = heap.scope()`. Lexical, hence safe across `await`. */
+  scope(): Scope;
+  /** An async body: the scope closes when the promise settles. */
+  scope<R>(body: (scope: Scope) => Promise<R>): Promise<Escaped<R>>;
+  /** Run `body`, then release all it made but a returned handle, or an array of them. */
+  scope<R>(body: (scope: Scope) => R): Escaped<R>;
+  scope(body?: (scope: Scope) => unknown): unknown {
+    this.context.requireOpen();
+    return body === undefined ? new Scope(this) : runInScope(this, body);
+  }
+
+  /** Bytes taken from the reservation: pages in use and the heap's own tables, slack included. */
+  get bytesUsed(): number {
+    return this.context.core.allocator.bytesUsed;
+  }
+  /** Bytes of address space reserved: the most that `bytesUsed` can come to. */
+  get bytesReserved(): number {
+    return this.context.core.memory.maximumBytes;
+  }
+
+  /**
+   * End the heap: everything in it is gone, and later use of anything of it is an error. Its memory goes back when
+   * JavaScript drops the heap and its views. Disposing twice does nothing.
+   */
+  [Symbol.dispose](): void {
+    this.context.dispose();
+  }
+
+  /** @internal For `ouroheap/inspect` and `ouroheap/unsafe`. */
+  static contextOf(heap: Heap): Context {
+    return heap.context;
+  }
+
+  private verifyAtPhases(): void {
+    const { memory, events } = this.context.core;
+    const { roots } = this.context.handles;
+    events.listeners.push({
+      onPhase: (phase) =>
+        verifyMemory(memory, { ...(roots && { roots }), isCollecting: phase === "partition" }),
+    });
+  }
+}
+
+function checkLevel(level: string, every: number | undefined): void {
+  if (!["off", "handles", "verify", "stress"].includes(level))
+    throw new InvalidArgumentError(
+      `checks must be "off", "handles", "verify" or "stress", got ${show(level)}.`,
+    );
+  if (every !== undefined && !(Number.isInteger(every) && every >= 1))
+    throw new InvalidArgumentError(
+      `checks.handles.every must be a whole number of at least 1, got ${show(every)}.`,
+    );
+}
+
+function defaultChecks(): Checks {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  const wanted = process?.env?.OUROHEAP_CHECKS;
+  if (wanted !== undefined && wanted !== "") return wanted as Checks;
+  return process?.env?.NODE_ENV === "production" ? "off" : "handles";
+}

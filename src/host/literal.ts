@@ -1,0 +1,233 @@
+/**
+ * Making structs and tuples from literals. Children are made before their parent, in shape order, each rooted by the
+ * reference that the maker holds until it is stored; if anything throws on the way, all that was made is given up again.
+ */
+import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
+import {
+  type Address,
+  HEADER_REFCOUNT,
+  HEADER_SERIAL,
+  KIND_LEAF,
+  SLOT_ANY,
+  SLOT_BOOL,
+  SLOT_F32,
+  SLOT_F64,
+  SLOT_I32,
+  SLOT_I64,
+  SLOT_REF,
+  SLOT_STR,
+  SLOT_U8,
+  TAG_NULL,
+  TYPE_BLOCK_KIND,
+  TYPE_SIZE_CLASS,
+} from "../memory/layout.js";
+import type { BoundType } from "./bind.js";
+import { type Codec, type OwnedBits, putNumber } from "./codec.js";
+import { compile } from "./compile.js";
+import { show } from "./schema.js";
+import { asView } from "./view.js";
+
+/** A function that makes an instance from a literal and returns a new reference. */
+export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (init: unknown) => Address {
+  const { context, slots } = type;
+  const { memory, objects, types } = context.core;
+  const descriptor = types.descriptor(type.id);
+  const isLeaf = memory.i32[descriptor + TYPE_BLOCK_KIND] === KIND_LEAF;
+  const byCodecs = () => createByCodecs(type, codecs);
+  if (memory.i32[descriptor + TYPE_SIZE_CLASS] < 0) return byCodecs(); // larger than half a page
+  const targets = slots.map(({ spec }) =>
+    spec.targets.length === 1 ? context.binder.bind(spec.targets[0]) : undefined,
+  );
+  const captured = {
+    i32: memory.i32,
+    f64: memory.f64,
+    f32: memory.f32,
+    i64: memory.i64,
+    context,
+    codecs,
+    allocate: isLeaf ? objects.createLeaf : objects.createTracked,
+    checkLiteral: (init: unknown) => checkLiteral(type, init),
+    refuseKeys: (init: object) => refuseKeys(type, init),
+    putNumber: (word: Address, value: number) => putNumber(memory, word, value),
+    undo: (owned: OwnedBits[], highs: number[]) => disownAll(type, codecs, owned, highs),
+    ...Object.fromEntries(targets.map((target, index) => [`target${index}`, target])),
+  };
+  return compile(
+    captured,
+    creatorText(type, memory.i32[descriptor + TYPE_SIZE_CLASS]),
+    byCodecs,
+    context.compiles,
+  );
+}
+
+// -- from text ------------------------------------------------------------------------------------
+
+/**
+ * For each field: read it, check it, take what is to be stored (`x`, and `h` for the high word of an `any`); then
+ * allocate, then store. Only what is common is written out; the rest goes through the field's codec.
+ */
+function creatorText(type: BoundType, sizeClass: number): string {
+  const indices = [...type.slots.keys()];
+  const isTuple = type.descriptor.kind === "tuple";
+  const body = `
+    let seen = 0;
+    ${indices.map((index) => readText(type, index)).join("\n    ")}
+    ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen) refuseKeys(init);"}
+    const p = allocate(${type.id}, ${sizeClass});
+    ${zeroedWords(type)
+      .map((offset) => `i32[p + ${offset}] = 0;`)
+      .join(" ")}
+    ${indices.map((index) => putText(type, index)).join("\n    ")}
+    return p;`;
+  const owned = indices.map((index) => `x${index}`).join(", ");
+  const highs = indices.map((index) => `h${index}`).join(", ");
+  const mayHold = type.slots.some(({ spec }) => isReference(spec.slot));
+  return `/* type ${type.id}: ${indices.length} fields */ return function create(init) {
+    if (typeof init !== "object" || init === null || ${isTuple ? "true" : `init["@type"] !== undefined`}) checkLiteral(init);
+    ${indices.map((index) => `let x${index} = 0, h${index} = 0;`).join(" ")}
+    ${mayHold ? `try {${body}\n    } catch (error) { undo([${owned}], [${highs}]); throw error; }` : body}
+  }`;
+}
+
+function readText(type: BoundType, index: number): string {
+  const { name, spec } = type.slots[index];
+  const tag = spec.slot === SLOT_ANY ? ` h${index} = context.ownedHigh;` : "";
+  const own = `x${index} = codecs[${index}].own(v);${tag}`;
+  const missing = missingText(type, index);
+  return `{ const v = init[${JSON.stringify(name)}]; if (v !== undefined) { seen++; ${ownText(type, index, own)} }${missing === "" ? "" : ` else { ${missing} }`} }`;
+}
+
+/** The commonest cases without a call: numbers, null, and a live object of the only type allowed. */
+function ownText(type: BoundType, index: number, own: string): string {
+  const { spec } = type.slots[index];
+  const x = `x${index}`;
+  if (spec.slot === SLOT_F64) return `if (typeof v === "number") ${x} = v; else { ${own} }`;
+  if (spec.slot === SLOT_I32)
+    return `if (typeof v === "number" && v === (v | 0)) ${x} = v | 0; else { ${own} }`;
+  if (spec.slot !== SLOT_REF || spec.targets.length !== 1) return own;
+  const isSame = `v["@type"] === target${index} && i32[v["@address"] + ${HEADER_SERIAL}] === v["@serial"]`;
+  const take = `if (${isSame}) { ${x} = v["@address"]; i32[${x} + ${HEADER_REFCOUNT}]++; } else { ${own} }`;
+  return spec.isOptional ? `if (v !== null) { ${take} }` : `if (v !== null) { ${take} } else { ${own} }`;
+}
+
+/** What happens when a literal leaves the field out: nothing where the zero value is 0. */
+function missingText(type: BoundType, index: number): string {
+  const { spec } = type.slots[index];
+  if (spec.slot === SLOT_ANY) return `h${index} = ${TAG_NULL};`;
+  if (spec.slot === SLOT_I64) return `x${index} = 0n;`;
+  return spec.slot === SLOT_REF && !spec.isOptional ? `x${index} = codecs[${index}].ownDefault();` : "";
+}
+
+function putText(type: BoundType, index: number): string {
+  const { offset, shift } = type.layout!.places[index];
+  const x = `x${index}`;
+  const word = `p + ${offset}`;
+  switch (type.slots[index].spec.slot) {
+    case SLOT_F64:
+      return `f64[(${word}) >> 1] = ${x};`;
+    case SLOT_F32:
+      return `f32[${word}] = ${x};`;
+    case SLOT_I64:
+      return `i64[(${word}) >> 1] = ${x};`;
+    case SLOT_U8:
+    case SLOT_BOOL:
+      return `i32[${word}] |= ${x} << ${shift};`;
+    case SLOT_ANY:
+      return `if (h${index} === 0) putNumber(${word}, ${x}); else { i32[${word}] = ${x}; i32[${word} + 1] = h${index}; }`;
+    default:
+      return `i32[${word}] = ${x};`;
+  }
+}
+
+// -- by closures ----------------------------------------------------------------------------------
+
+/** The same by the fields' codecs alone: where text cannot be compiled, and for objects larger than half a page. */
+function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unknown) => Address {
+  const { context, slots, layout } = type;
+  const { i32 } = context.core.memory;
+  const zeroed = zeroedWords(type);
+  const isTuple = type.descriptor.kind === "tuple";
+  return (init) => {
+    checkLiteral(type, init);
+    const literal = init as Record<string, unknown>;
+    const owned: OwnedBits[] = [];
+    const highs: number[] = [];
+    try {
+      let seen = 0;
+      slots.forEach(({ name }, index) => {
+        const value = literal[name];
+        if (value !== undefined) seen++;
+        owned[index] = value === undefined ? codecs[index].ownDefault() : codecs[index].own(value);
+        highs[index] = context.ownedHigh;
+      });
+      let keys = 0;
+      for (const _ in literal) keys++;
+      if (!isTuple && keys !== seen) refuseKeys(type, literal);
+      const object = context.core.objects.create(type.id);
+      for (const offset of zeroed) i32[object + offset] = 0;
+      codecs.forEach((codec, index) => {
+        context.ownedHigh = highs[index];
+        codec.put(object + layout!.places[index].offset, owned[index]);
+      });
+      return object;
+    } catch (error) {
+      disownAll(type, codecs, owned, highs);
+      throw error;
+    }
+  };
+}
+
+// -- shared ---------------------------------------------------------------------------------------
+
+function isReference(slot: number): boolean {
+  return slot === SLOT_REF || slot === SLOT_STR || slot === SLOT_ANY;
+}
+
+/** Words that no field's store fills whole: the weak reference list, and words of bytes. */
+function zeroedWords(type: BoundType): number[] {
+  const { weakrefOffset, places } = type.layout!;
+  const words = new Set(weakrefOffset === 0 ? [] : [weakrefOffset]);
+  type.slots.forEach(({ spec }, index) => {
+    if (spec.slot === SLOT_U8 || spec.slot === SLOT_BOOL) words.add(places[index].offset);
+  });
+  return [...words];
+}
+
+function disownAll(
+  type: BoundType,
+  codecs: readonly Codec[],
+  owned: readonly OwnedBits[],
+  highs: readonly number[],
+): void {
+  owned.forEach((bits, index) => {
+    if (!isReference(type.slots[index].spec.slot)) return;
+    type.context.ownedHigh = highs[index];
+    codecs[index].disown(bits);
+  });
+}
+
+/** @throws TypeMismatchError for what is no literal of this type at all */
+function checkLiteral(type: BoundType, init: unknown): void {
+  const view = asView(init);
+  if (view !== undefined)
+    throw new TypeMismatchError(
+      `A ${type.text} is made from a literal, not from a ${view["@type"].text} that exists already: retain() that one.`,
+    );
+  if (type.descriptor.kind === "tuple") {
+    if (!Array.isArray(init) || init.length !== type.slots.length)
+      throw new TypeMismatchError(
+        `A ${type.text} is made from an array of ${type.slots.length} items, got ${show(init)}.`,
+      );
+  } else if (typeof init !== "object" || init === null)
+    throw new TypeMismatchError(`A ${type.text} is made from an object literal, got ${show(init)}.`);
+}
+
+/** The literal has more keys than fields were read: a key that is no field is refused, one that is undefined is not. */
+function refuseKeys(type: BoundType, init: object): void {
+  const fields = type.slots.map(({ name }) => name);
+  for (const key in init)
+    if (!fields.includes(key))
+      throw new InvalidArgumentError(
+        `Struct "${type.name}" has no field ${show(key)}. Its fields: ${fields.join(", ")}.`,
+      );
+}

@@ -1,0 +1,147 @@
+/** Raw access to a heap by address (the entry point `ouroheap/unsafe`). */
+import { InvalidArgumentError } from "../memory/errors.js";
+import {
+  CONTROL_RAW_USED,
+  HEADER_REFCOUNT,
+  HEADER_WORDS,
+  KIND_LEAF,
+  REFCOUNT_MAX,
+  TYPE_BLOCK_KIND,
+  TYPE_OBJECT_WORDS,
+  TYPE_SIZE_CLASS,
+} from "../memory/layout.js";
+import { Heap } from "./heap.js";
+import { describe, show } from "./schema.js";
+import type { AnyStruct, Borrowed, Handle, ReadOf } from "./types.js";
+import { addressOf, asView } from "./view.js";
+
+declare const ADDRESS: unique symbol;
+/** A word index into the heap's memory. 0 is null. */
+export type Address = number & { readonly [ADDRESS]: true };
+
+/** A struct as the raw verbs see it. */
+export interface RawType<T extends AnyStruct = AnyStruct> {
+  readonly struct: T;
+  readonly typeId: number;
+  /** Words of an instance, header included. */
+  readonly words: number;
+  /** Word offset of a field from the object's address: `i32[address + offset]`, `f64[(address + offset) >> 1]`. */
+  offsetOf(field: keyof T["shape"] & string): number;
+  /**
+   * A new instance with all fields zero, owned by the caller. References that are not optional are null until they are
+   * stored. Counts towards a collection like any other allocation. @throws OutOfMemoryError
+   */
+  allocate(): Address;
+}
+
+/**
+ * The heap by address. Rules that nothing checks: an address is used only while its object lives; a reference is
+ * dropped once for each time it was taken; a field is read and written as what it is.
+ */
+export interface RawHeap {
+  readonly i32: Int32Array;
+  readonly f32: Float32Array;
+  readonly f64: Float64Array;
+  readonly i64: BigInt64Array;
+  /** The raw view of a struct. O(fields) once; keep it. */
+  type<T extends AnyStruct>(struct: T): RawType<T>;
+  /** Take a reference. @throws InvalidArgumentError beyond 2^30 references to one object */
+  incref(address: Address): void;
+  /** Drop a reference; at 0 the object is freed, with all that it alone held. */
+  decref(address: Address): void;
+  /** Store a reference (or 0) in a field: the new one is counted, then the old one dropped. */
+  store(address: Address, offset: number, reference: Address | 0): void;
+  /** Store a reference that the caller owns and gives up (CPython: a stolen reference); the old one is dropped. */
+  storeOwned(address: Address, offset: number, reference: Address | 0): void;
+  /** The address behind a reference. @throws UseAfterReleaseError */
+  addressOf(ref: Borrowed): Address;
+  /** A borrowed view of an instance. */
+  view<T extends AnyStruct>(struct: T, address: Address): ReadOf<T> & Borrowed;
+  /** A handle that takes over a reference the caller owns. */
+  handle<T extends AnyStruct>(struct: T, address: Address): Handle<ReadOf<T> & Borrowed>;
+}
+
+/**
+ * Open a heap by address. From then on `verify` can no longer tell a leaked raw reference from a held one: it checks that
+ * every count is at least what the heap explains.
+ */
+export function unsafe(heap: Heap): RawHeap {
+  const context = Heap.contextOf(heap);
+  context.requireOpen();
+  const { memory, counts, objects, types } = context.core;
+  const { i32, f32, f64, i64 } = memory;
+  i32[CONTROL_RAW_USED] = 1;
+
+  function bind(struct: AnyStruct) {
+    const descriptor = describe(struct, "The type");
+    if (descriptor.kind !== "struct")
+      throw new InvalidArgumentError(`The raw verbs take structs, got ${show(struct)}.`);
+    return context.binder.bind(descriptor);
+  }
+
+  function type<T extends AnyStruct>(struct: T): RawType<T> {
+    const bound = bind(struct);
+    const descriptor = types.descriptor(bound.id);
+    const words = i32[descriptor + TYPE_OBJECT_WORDS];
+    const sizeClass = i32[descriptor + TYPE_SIZE_CLASS];
+    const typeId = bound.id;
+    if (sizeClass < 0)
+      throw new InvalidArgumentError(`A ${bound.name} of ${words} words is too large for the raw verbs.`);
+    const create =
+      i32[descriptor + TYPE_BLOCK_KIND] === KIND_LEAF ? objects.createLeaf : objects.createTracked;
+    return {
+      struct,
+      typeId,
+      words,
+      offsetOf(field) {
+        const index = bound.slots.findIndex(({ name }) => name === field);
+        if (index < 0) throw new InvalidArgumentError(`Struct "${bound.name}" has no field ${show(field)}.`);
+        return bound.layout!.places[index].offset;
+      },
+      allocate() {
+        const object = create(typeId, sizeClass);
+        for (let word = object + HEADER_WORDS; word < object + words; word++) i32[word] = 0;
+        return object as Address;
+      },
+    };
+  }
+
+  function incref(address: Address): void {
+    if (i32[address + HEADER_REFCOUNT] >= REFCOUNT_MAX)
+      throw new InvalidArgumentError(
+        `Object ${address} has ${REFCOUNT_MAX} references: it can take no more.`,
+      );
+    i32[address + HEADER_REFCOUNT]++;
+  }
+
+  function store(address: Address, offset: number, reference: Address | 0): void {
+    if (reference !== 0) i32[reference + HEADER_REFCOUNT]++;
+    storeOwned(address, offset, reference);
+  }
+
+  function storeOwned(address: Address, offset: number, reference: Address | 0): void {
+    const old = i32[address + offset];
+    i32[address + offset] = reference;
+    if (old !== 0) counts.decref(old);
+  }
+
+  return {
+    i32,
+    f32,
+    f64,
+    i64,
+    type,
+    incref,
+    decref: counts.decref,
+    store,
+    storeOwned,
+    addressOf: (ref) => {
+      const view = asView(ref);
+      if (view === undefined || view["@type"].context !== context)
+        throw new InvalidArgumentError(`Expected an object of this heap, got ${show(ref)}.`);
+      return addressOf(view) as Address;
+    },
+    view: (struct, address) => bind(struct).view(address) as never,
+    handle: (struct, address) => bind(struct).handle(address) as never,
+  };
+}

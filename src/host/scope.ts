@@ -1,0 +1,129 @@
+/** Scopes: owners of several handles, released together, last first. Lexical objects, so that they work across `await`. */
+import { InvalidArgumentError } from "../memory/errors.js";
+import { isOwned } from "./handle.js";
+import type { Heap } from "./heap.js";
+import { release, retain } from "./ownership.js";
+import { show } from "./schema.js";
+import type { Borrowed, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
+import { asView } from "./view.js";
+
+/** The verbs of TC39's DisposableStack, and `new`. Close it with `using` or `[Symbol.dispose]()`. */
+export class Scope implements Disposable {
+  private readonly heap: Heap;
+  private readonly closers: (() => void)[] = [];
+  private isClosed = false;
+
+  /** @internal Scopes come from `heap.scope()`. */
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
+
+  /** `heap.new`, for a handle that the scope owns: it is released when the scope closes. */
+  new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
+    this.requireOpen();
+    return this.use(this.heap.new(type, init));
+  }
+
+  /** Make the scope the owner of a handle. @returns the same handle, to be lent but not released */
+  use<H extends Owned>(handle: H): H {
+    this.requireOpen();
+    const view = asView(handle);
+    if (view === undefined || !isOwned(view))
+      throw new InvalidArgumentError(
+        `scope.use takes a handle that has not been released, got ${show(handle)}.`,
+      );
+    this.closers.push(() => release(handle));
+    return handle;
+  }
+
+  /** Run something when the scope closes, in its turn among the releases. */
+  defer(onClose: () => void): void {
+    this.requireOpen();
+    this.closers.push(onClose);
+  }
+
+  /** Hand everything over to a new scope; this one closes empty. */
+  move(): Scope {
+    this.requireOpen();
+    const scope = new Scope(this.heap);
+    scope.closers.push(...this.closers.splice(0));
+    this.isClosed = true;
+    return scope;
+  }
+
+  /**
+   * Release everything, last first. Every release is done even if one throws; the errors are thrown at the end, a later
+   * one suppressing the earlier (TC39: SuppressedError). Closing twice does nothing.
+   */
+  [Symbol.dispose](): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    let failure: { error: unknown } | undefined;
+    for (let close = this.closers.pop(); close !== undefined; close = this.closers.pop()) {
+      try {
+        close();
+      } catch (error) {
+        failure = { error: failure === undefined ? error : suppressed(error, failure.error) };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
+  }
+
+  private requireOpen(): void {
+    if (this.isClosed) throw new InvalidArgumentError("This scope is closed: it can own nothing more.");
+  }
+}
+
+/** The standard's SuppressedError, or its shape where the host has none yet. */
+export function suppressed(error: unknown, earlier: unknown): Error {
+  const message = "An error was suppressed during disposal.";
+  const Standard = (
+    globalThis as { SuppressedError?: new (error: unknown, suppressed: unknown, message: string) => Error }
+  ).SuppressedError;
+  if (Standard !== undefined) return new Standard(error, earlier, message);
+  return Object.assign(new Error(message), { name: "SuppressedError", error, suppressed: earlier });
+}
+
+/** Run a body with a scope of its own, synchronous or not; a handle that it returns escapes. */
+export function runInScope<R>(heap: Heap, body: (scope: Scope) => R): R {
+  const scope = new Scope(heap);
+  let result: R;
+  try {
+    result = body(scope);
+  } catch (error) {
+    throw closeAfter(scope, error);
+  }
+  if (result instanceof Promise) return settle(scope, result) as R;
+  return letEscape(scope, result);
+}
+
+async function settle<R>(scope: Scope, promise: Promise<R>): Promise<R> {
+  let result: R;
+  try {
+    result = await promise;
+  } catch (error) {
+    throw closeAfter(scope, error);
+  }
+  return letEscape(scope, result);
+}
+
+/** The body threw: close, and keep its error even if closing throws too. */
+function closeAfter(scope: Scope, error: unknown): unknown {
+  try {
+    scope[Symbol.dispose]();
+    return error;
+  } catch (closing) {
+    return suppressed(closing, error);
+  }
+}
+
+/** Keep the objects of returned handles alive over the close: each leaves as a new handle. */
+function letEscape<R>(scope: Scope, result: R): R {
+  const keep = (value: unknown): unknown => {
+    const view = asView(value);
+    return view !== undefined && isOwned(view) ? retain(value as Borrowed) : value;
+  };
+  const kept = Array.isArray(result) ? result.map(keep) : keep(result);
+  scope[Symbol.dispose]();
+  return kept as R;
+}

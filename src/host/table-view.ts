@@ -1,0 +1,81 @@
+/** What dict and set views share: size, lookup, removal and iteration over one hash table. */
+import { ConcurrentModificationError } from "../memory/errors.js";
+import { type Address, HEADER_SERIAL, SLOT_NONE, TABLE_EPOCH, TABLE_SIZE } from "../memory/layout.js";
+import { entryWords } from "../object/slot.js";
+import type { BoundType } from "./bind.js";
+import { createKeyCodec, type KeyCodec } from "./key.js";
+import { addressOf, hide, stale, type View } from "./view.js";
+
+export interface TableAccess {
+  readonly keys: KeyCodec;
+  /** Words of an entry. */
+  readonly words: number;
+  /** The live entry numbered `from` or the next one, or 0. */
+  nextEntry(table: Address, from: number): Address;
+}
+
+/** Define what a dict and a set have in common. */
+export function defineTable(prototype: object, type: BoundType): TableAccess {
+  const { core } = type.context;
+  const { i32 } = core.memory;
+  const keySlot = type.slots[0].spec.slot;
+  const words = entryWords(type.slots.length > 1 ? type.slots[1].spec.slot : SLOT_NONE);
+  const keys = createKeyCodec(type, `A ${type.slots.length > 1 ? "key" : "member"} of ${type.text}`);
+  Object.defineProperty(prototype, "size", {
+    configurable: true,
+    get(this: View) {
+      return i32[addressOf(this) + TABLE_SIZE];
+    },
+  });
+  hide(prototype, "has", function (this: View, key: unknown) {
+    return keys.find(addressOf(this), key) !== 0;
+  });
+  hide(prototype, "clear", function (this: View) {
+    core.tables.clear(addressOf(this));
+  });
+  return { keys, words, nextEntry: (table, from) => core.tables.nextEntry(table, from, keySlot, words) };
+}
+
+/**
+ * A class of iterators in insertion order that see what is added and not what is deleted meanwhile, as Map's do. A
+ * table that grows leaves its holes behind, and entries move: an open iterator cannot follow that, and throws.
+ */
+export function makeTableIterator(
+  type: BoundType,
+  access: TableAccess,
+  result: (entry: Address) => unknown,
+): new (
+  view: View,
+) => IterableIterator<unknown> {
+  const { i32 } = type.context.core.memory;
+  const { tables } = type.context.core;
+  const { words, nextEntry } = access;
+  return class TableIterator {
+    private readonly view: View;
+    private number = 0;
+    private readonly epoch: number;
+    constructor(view: View) {
+      this.view = view;
+      this.epoch = i32[addressOf(view) + TABLE_EPOCH];
+    }
+    next(): IteratorResult<unknown> {
+      const table = this.view["@address"];
+      if (this.number < 0) return { done: true, value: undefined };
+      if (i32[table + HEADER_SERIAL] !== this.view["@serial"]) stale(this.view);
+      if (i32[table + TABLE_EPOCH] !== this.epoch)
+        throw new ConcurrentModificationError(
+          `This ${type.text} was rebuilt without its deleted entries while it was iterated. Collect the changes first, then apply them.`,
+        );
+      const entry = nextEntry(table, this.number);
+      if (entry === 0) {
+        this.number = -1;
+        return { done: true, value: undefined };
+      }
+      this.number = tables.entryNumber(table, entry, words) + 1;
+      return { done: false, value: result(entry) };
+    }
+    [Symbol.iterator]() {
+      return this;
+    }
+  };
+}

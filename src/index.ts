@@ -1,0 +1,52 @@
+/**
+ * Ouroheap: Python's garbage collection for TypeScript.
+ *
+ * A heap outside V8 where reference counts free at once and a generational collector takes the cycles.
+ *
+ * @packageDocumentation
+ */
+
+export type {
+  CollectionInfo,
+  CollectionPhase,
+  GarbageCollector,
+  Generation,
+  GenerationStats,
+} from "./host/gc-module.js";
+export { DEBUG } from "./host/gc-module.js";
+export type { LeakedHandle } from "./host/handle.js";
+export type { Checks, HeapOptions } from "./host/heap.js";
+export { Heap } from "./host/heap.js";
+export { IdentityMap } from "./host/identity-map.js";
+export { as, id, is, isA, refcount, release, retain, typeName } from "./host/ownership.js";
+export {
+  any,
+  bool,
+  dict,
+  f32,
+  f64,
+  i32,
+  i64,
+  list,
+  oneOf,
+  optional,
+  set,
+  str,
+  tuple,
+  u8,
+  u32,
+} from "./host/schema.js";
+export type { Scope } from "./host/scope.js";
+export { struct } from "./host/struct.js";
+export type * from "./host/types.js";
+export {
+  ConcurrentModificationError,
+  DoubleReleaseError,
+  HeapCorruptionError,
+  HeapDisposedError,
+  HeapError,
+  InvalidArgumentError,
+  OutOfMemoryError,
+  TypeMismatchError,
+  UseAfterReleaseError,
+} from "./memory/errors.js";

@@ -1,0 +1,10 @@
+/**
+ * Looking into a heap: who holds what, and whether everything is as it should be. Functions on a heap, in an entry point
+ * of their own, which the heap itself never imports.
+ *
+ * @packageDocumentation
+ */
+
+export type { Root } from "./roots.js";
+export { roots, rootsOf } from "./roots.js";
+export { verify } from "./verify.js";

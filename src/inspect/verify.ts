@@ -1,0 +1,15 @@
+import { verifyMemory } from "../gc/verify.js";
+import { Heap } from "../host/heap.js";
+
+/**
+ * Check every invariant of a heap, by a second and naive implementation that recomputes counts, lists, tables and
+ * statistics from the memory alone. O(heap), with a Map entry for each object.
+ *
+ * @throws HeapCorruptionError naming the first broken invariant, as numbered in ARCHITECTURE.md, and the address
+ */
+export function verify(heap: Heap): void {
+  const context = Heap.contextOf(heap);
+  context.requireOpen();
+  const { roots } = context.handles;
+  verifyMemory(context.core.memory, roots === undefined ? {} : { roots });
+}
