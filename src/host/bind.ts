@@ -38,7 +38,6 @@ import {
   tupleLayout,
   typeText,
 } from "./fields.js";
-import type { HandleConstructor, HandleView } from "./handle.js";
 import { defineList } from "./list-view.js";
 import {
   any,
@@ -69,13 +68,12 @@ export class BoundType {
   readonly slots: readonly NamedSlot[];
   readonly layout: FieldLayout | undefined;
   readonly View: ViewConstructor;
-  readonly Handle: HandleConstructor;
   /** Build an instance from a literal. @returns a new reference */
   declare create: (init: unknown) => Address;
   /** Build an empty container. @returns a new reference */
   declare createEmpty: () => Address;
   /** `heap.new` for this type: build, and wrap in a handle. */
-  declare make: (type: unknown, init: unknown) => HandleView;
+  declare make: (type: unknown, init: unknown) => View;
 
   constructor(context: Context, plan: Plan, id: number) {
     this.context = context;
@@ -87,7 +85,6 @@ export class BoundType {
     this.slots = plan.slots;
     this.layout = plan.layout;
     this.View = makeViewClass(this.name);
-    this.Handle = context.handles.makeHandleClass(this);
   }
 
   /** A borrowed view of an object of this type. */
@@ -96,7 +93,7 @@ export class BoundType {
   }
 
   /** A handle that takes over a reference the caller owns. */
-  handle(object: Address): HandleView {
+  handle(object: Address): View {
     return this.context.handles.own(this, object);
   }
 }
@@ -122,7 +119,7 @@ export class Binder {
   /** View classes by type id, for slots that may hold several types. */
   readonly views: ViewConstructor[] = [];
   /** `heap.new` by a type's ordinal; emptied when the heap is disposed. */
-  readonly makers: ((type: unknown, init: unknown) => HandleView)[] = [];
+  readonly makers: ((type: unknown, init: unknown) => View)[] = [];
 
   constructor(context: Context) {
     this.context = context;

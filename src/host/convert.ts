@@ -4,7 +4,6 @@ import type { Address } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { defineOwn, entriesOf, fieldsOf, hasStringKeys, itemsOf, pathText, type Step } from "./contents.js";
 import type { Context } from "./context.js";
-import type { HandleView } from "./handle.js";
 import { any, type ContainerDescriptor, dict, list, set, show, str } from "./schema.js";
 import type { Dict, HashSet, List } from "./types.js";
 import { asView, type View } from "./view.js";
@@ -14,7 +13,7 @@ type AnyDict = Dict<unknown, unknown>;
 type AnySet = HashSet<unknown>;
 
 /** Copy a plain graph into the heap. @returns a handle to the copy of the root */
-export function fromJS(context: Context, root: unknown): HandleView {
+export function fromJS(context: Context, root: unknown): View {
   return new Importer(context).run(root);
 }
 
@@ -46,7 +45,7 @@ class Importer {
     this.setType = bind(set(any));
   }
 
-  run(root: unknown): HandleView {
+  run(root: unknown): View {
     const { counts } = this.context.core;
     try {
       if (typeof root !== "object" || root === null || asView(root) !== undefined)

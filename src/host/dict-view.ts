@@ -23,7 +23,7 @@ export function defineDict(type: BoundType): void {
   defineReading(prototype, type, codec, access);
   defineWriting(prototype, operations);
   type.View.prototype = prototype;
-  type.Handle.prototype = context.handles.makeHandlePrototype(type, prototype);
+  context.handles.defineRelease(type, prototype);
   type.createEmpty = () => context.core.tables.create(type.id);
   type.create = (init) => operations.create(init);
 }

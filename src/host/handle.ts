@@ -8,22 +8,18 @@
  *   handles           the lines where a sample of them was made and released; those that are dropped are reported
  *   verify, stress    also how many each object has, so that the verifier can explain every count
  */
-import { DoubleReleaseError } from "../memory/errors.js";
+import { DoubleReleaseError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, CONTROL_ROOT_COUNT, HEADER_SERIAL } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { compile } from "./compile.js";
 import type { Context } from "./context.js";
 import { captureSite } from "./site.js";
-import { hide, isLive, NOT_CLONEABLE, RELEASED, sites, stale, type View } from "./view.js";
-
-export interface HandleView extends View, Disposable {
-  "@record"?: HandleRecord | undefined;
-  "@release"(): void;
-}
-export type HandleConstructor = new (address: Address, serial: number) => HandleView;
+import { BORROWED, hide, isLive, OWNED, RELEASED, sites, sitesOf, stale, type View } from "./view.js";
 
 /** What is kept of a recorded handle. It does not refer to the handle, so that a dropped one can be noticed. */
 export interface HandleRecord {
+  /** A symbol, so that a handle with a record cannot be cloned either. */
+  readonly owner: symbol;
   readonly type: BoundType;
   readonly address: Address;
   /** Stack frames, innermost first, one a line. */
@@ -81,61 +77,41 @@ export class HandleTracker {
   }
 
   /** A handle that takes over a reference its caller owns. */
-  own(type: BoundType, object: Address): HandleView {
+  own(type: BoundType, object: Address): View {
     this.i32[CONTROL_ROOT_COUNT]++;
-    const handle = new type.Handle(object, this.i32[object + HEADER_SERIAL]);
+    const handle = new type.View(object, this.i32[object + HEADER_SERIAL]);
+    handle["@owner"] = OWNED;
     if (this.options.isRecording) this.note(handle);
     return handle;
   }
 
-  // -- classes --------------------------------------------------------------------------------
-
-  makeHandleClass(type: BoundType): HandleConstructor {
-    type Mutable = { -readonly [K in keyof HandleView]: HandleView[K] };
-    function Handle(this: Mutable, address: Address, serial: number) {
-      this["@address"] = address;
-      this["@serial"] = serial;
-      this["@brand"] = NOT_CLONEABLE;
-    }
-    function RecordedHandle(this: Mutable, address: Address, serial: number) {
-      this["@address"] = address;
-      this["@serial"] = serial;
-      this["@brand"] = NOT_CLONEABLE;
-      this["@record"] = undefined;
-    }
-    const HandleClass = this.options.isRecording ? RecordedHandle : Handle;
-    Object.defineProperty(HandleClass, "name", { value: type.name });
-    return HandleClass as unknown as HandleConstructor;
-  }
-
-  /** What a handle's class adds to its view's. */
-  makeHandlePrototype(type: BoundType, viewPrototype: object): object {
-    const prototype = Object.create(viewPrototype) as object;
+  /** Give the views of a type what they need to be handles. */
+  defineRelease(type: BoundType, prototype: object): void {
     const release = this.makeRelease(type);
     hide(prototype, "@release", release);
     hide(prototype, Symbol.dispose, release);
-    return prototype;
   }
 
-  private makeRelease(type: BoundType): (this: HandleView) => void {
+  private makeRelease(type: BoundType): (this: View) => void {
     const { decref } = this.context.core.counts;
     const { i32 } = this;
-    const forget = this.options.isRecording ? (handle: HandleView) => this.forget(handle) : undefined;
+    const forget = (handle: View) => this.forget(handle);
+    const counts = this.roots !== undefined;
     return compile(
-      { i32, decref, releaseTwice, forget },
+      { i32, decref, releaseTwice, forget, OWNED },
       `/* type ${type.id} */ return function release() {
         const address = this["@address"];
         if (i32[address + ${HEADER_SERIAL}] !== this["@serial"]) releaseTwice(this);
-        ${forget === undefined ? "" : `forget(this);`}
+        if (${counts} || this["@owner"] !== OWNED) forget(this);
         this["@serial"] = ${RELEASED};
         i32[${CONTROL_ROOT_COUNT}]--;
         decref(address);
       }`,
       () =>
-        function release(this: HandleView) {
+        function release(this: View) {
           const address = this["@address"];
           if (i32[address + HEADER_SERIAL] !== this["@serial"]) releaseTwice(this);
-          forget?.(this);
+          if (counts || this["@owner"] !== OWNED) forget(this);
           this["@serial"] = RELEASED;
           i32[CONTROL_ROOT_COUNT]--;
           decref(address);
@@ -145,18 +121,19 @@ export class HandleTracker {
   }
 
   /** `heap.new` for one type. Its text differs by type, because functions of one text share what the engine learns. */
-  makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => HandleView {
+  makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => View {
     const { i32 } = this;
-    const { create, Handle, descriptor } = type;
-    const note = this.options.isRecording ? (handle: HandleView) => this.note(handle) : undefined;
+    const { create, View, descriptor } = type;
+    const note = this.options.isRecording ? (handle: View) => this.note(handle) : undefined;
     const check = (other: unknown) => this.context.binder.bind(other as typeof descriptor);
     return compile(
-      { i32, create, Handle, descriptor, check, note },
+      { i32, create, View, OWNED, descriptor, check, note },
       `/* type ${type.id} */ return function make(type, init) {
         if (type !== descriptor) check(type);
         const address = create(init);
         i32[${CONTROL_ROOT_COUNT}]++;
-        const handle = new Handle(address, i32[address + ${HEADER_SERIAL}]);
+        const handle = new View(address, i32[address + ${HEADER_SERIAL}]);
+        handle["@owner"] = OWNED;
         ${note === undefined ? "" : "note(handle);"}
         return handle;
       }`,
@@ -164,7 +141,8 @@ export class HandleTracker {
         if (other !== descriptor) check(other);
         const address = create(init);
         i32[CONTROL_ROOT_COUNT]++;
-        const handle = new Handle(address, i32[address + HEADER_SERIAL]);
+        const handle = new View(address, i32[address + HEADER_SERIAL]);
+        handle["@owner"] = OWNED;
         note?.(handle);
         return handle;
       },
@@ -175,7 +153,7 @@ export class HandleTracker {
   // -- records --------------------------------------------------------------------------------
 
   /** A handle was made: count it as a root, and record it if it is its turn. */
-  private note(handle: HandleView): void {
+  private note(handle: View): void {
     const { id } = handle["@type"];
     if (this.roots !== undefined)
       this.roots.set(handle["@address"], (this.roots.get(handle["@address"]) ?? 0) + 1);
@@ -185,7 +163,7 @@ export class HandleTracker {
     else this.record(handle, sampler);
   }
 
-  private record(handle: HandleView, sampler: Sampler): void {
+  private record(handle: View, sampler: Sampler): void {
     const madeAt = captureSite();
     const line = madeAt.split("\n", 1)[0];
     if (!sampler.lines.has(line)) {
@@ -194,43 +172,41 @@ export class HandleTracker {
     }
     if (sampler.burst > 0) sampler.burst--;
     sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
-    const record: HandleRecord = { type: handle["@type"], address: handle["@address"], madeAt };
-    handle["@record"] = record;
+    const record: HandleRecord = { owner: OWNED, type: handle["@type"], address: handle["@address"], madeAt };
+    handle["@owner"] = record;
     this.records.add(record);
     this.registry?.register(handle, record, record);
   }
 
-  /** A handle is being released. */
-  private forget(handle: HandleView): void {
-    const record = handle["@record"];
-    const address = handle["@address"];
+  /** A handle is being released of which something is kept; or a borrow, by somebody who thinks it a handle. */
+  private forget(handle: View): void {
+    const owner = handle["@owner"];
+    if (owner === BORROWED)
+      throw new InvalidArgumentError(
+        `This reference to a ${handle["@type"].name} is borrowed: it owns nothing that could be released.`,
+      );
     if (this.roots !== undefined) {
+      const address = handle["@address"];
       const left = (this.roots.get(address) ?? 0) - 1;
       if (left > 0) this.roots.set(address, left);
       else this.roots.delete(address);
     }
-    if (record === undefined) return;
-    record.releasedAt = captureSite();
-    this.records.delete(record);
-    this.registry?.unregister(record);
+    if (typeof owner === "symbol") return;
+    owner.releasedAt = captureSite();
+    this.records.delete(owner);
+    this.registry?.unregister(owner);
   }
 
   private reportLeak(record: HandleRecord): void {
     if (this.context.isDisposed) return;
     this.context.heap.onLeakedHandle({ typeName: record.type.name, madeAt: record.madeAt });
   }
-
-  /** Where a handle was made and released, as far as it was recorded. */
-  sitesOf(view: View): { madeAt: string | undefined; releasedAt: string | undefined } {
-    const record = (view as HandleView)["@record"];
-    return { madeAt: record?.madeAt, releasedAt: record?.releasedAt };
-  }
 }
 
-function releaseTwice(handle: HandleView): never {
+function releaseTwice(handle: View): never {
   if (handle["@serial"] !== RELEASED) stale(handle);
-  const { name, context } = handle["@type"];
-  const { madeAt, releasedAt } = context.handles.sitesOf(handle);
+  const { name } = handle["@type"];
+  const { madeAt, releasedAt } = sitesOf(handle);
   throw new DoubleReleaseError(
     `This handle to a ${name} was released already.${sites(madeAt, releasedAt)}`,
     madeAt,
@@ -240,5 +216,5 @@ function releaseTwice(handle: HandleView): never {
 
 /** Whether a view is a handle that has not been released. */
 export function isOwned(view: View): boolean {
-  return "@release" in view && isLive(view);
+  return view["@owner"] !== BORROWED && isLive(view);
 }

@@ -156,7 +156,11 @@ export class Heap implements Disposable {
     const { roots } = this.context.handles;
     events.listeners.push({
       onPhase: (phase) =>
-        verifyMemory(memory, { ...(roots && { roots }), isCollecting: phase === "partition" }),
+        verifyMemory(memory, {
+          ...(roots && { roots }),
+          isCollecting: phase === "partition",
+          isInside: true,
+        }),
     });
   }
 }

@@ -22,7 +22,7 @@ export function defineList(type: BoundType): void {
   defineReading(prototype, type, codec);
   defineWriting(prototype, operations);
   type.View.prototype = prototype;
-  type.Handle.prototype = context.handles.makeHandlePrototype(type, prototype);
+  context.handles.defineRelease(type, prototype);
   type.createEmpty = () => context.core.lists.create(type.id);
   type.create = (init) => operations.create(init);
 }

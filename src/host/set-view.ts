@@ -45,7 +45,7 @@ export function defineSet(type: BoundType): void {
   });
 
   type.View.prototype = prototype;
-  type.Handle.prototype = context.handles.makeHandlePrototype(type, prototype);
+  context.handles.defineRelease(type, prototype);
   type.createEmpty = () => tables.create(type.id);
   type.create = (init) => {
     checkIterable(type, init);

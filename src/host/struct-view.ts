@@ -19,7 +19,7 @@ export function defineStruct(type: BoundType): void {
     Object.defineProperty(prototype, name, { ...access, enumerable: true, configurable: true });
   });
   type.View.prototype = prototype;
-  type.Handle.prototype = context.handles.makeHandlePrototype(type, prototype);
+  context.handles.defineRelease(type, prototype);
   type.create = createFromLiteral(type, codecs);
 }
 

@@ -94,6 +94,6 @@ export function defineTuple(type: BoundType): void {
     });
   });
   type.View.prototype = prototype;
-  type.Handle.prototype = context.handles.makeHandlePrototype(type, prototype);
+  context.handles.defineRelease(type, prototype);
   type.create = createFromLiteral(type, codecs);
 }

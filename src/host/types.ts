@@ -185,7 +185,11 @@ export interface HashSet<R> extends Borrowed {
   [Symbol.iterator](): IterableIterator<R>;
 }
 
-/** Literals to make items from. An interface, not `Iterable<InitOf<T>>`: its members are lazy. */
+/**
+ * Literals to make items from, or a heap list of the same type, which is referred to and not copied (the heap checks which
+ * it is). An interface and not `Iterable<InitOf<T>>`, because its members are lazy; and not in a union with `List`,
+ * which would make a recursive struct without methods fail on its first nested literal (TS2615).
+ */
 export interface ItemsInit<T> {
   [Symbol.iterator](): Iterator<InitOf<T>>;
 }
@@ -198,17 +202,17 @@ export interface MembersInit<T> {
 export interface ListType<T> extends HeapType {
   readonly hasDefault: true;
   readonly [READ]: List<ReadOf<T>, InitOf<T>>;
-  readonly [INIT]: List<ReadOf<T>, InitOf<T>> | ItemsInit<T>;
+  readonly [INIT]: ItemsInit<T>;
 }
 export interface DictType<K, V> extends HeapType {
   readonly hasDefault: true;
   readonly [READ]: Dict<ReadOf<K>, ReadOf<V>, InitOf<V>>;
-  readonly [INIT]: Dict<ReadOf<K>, ReadOf<V>, InitOf<V>> | EntriesInit<K, V>;
+  readonly [INIT]: EntriesInit<K, V>;
 }
 export interface SetType<T> extends HeapType {
   readonly hasDefault: true;
   readonly [READ]: HashSet<ReadOf<T>>;
-  readonly [INIT]: HashSet<ReadOf<T>> | MembersInit<T>;
+  readonly [INIT]: MembersInit<T>;
 }
 /** Immutable, of fixed length; reads as a readonly tuple, with the reading methods of Array. */
 export interface TupleType<T extends readonly unknown[]> extends HeapType {

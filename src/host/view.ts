@@ -3,31 +3,38 @@
  * every use compares the serial with the object's, so a view that outlived its object is an error and never a read of
  * somebody else's data.
  *
- * The internal slots have plain string names that no field may have: symbols and private fields were measured 8x to
- * 28x slower once a program uses thirty types (docs/design/0003).
+ * Borrowed references and handles are views of one class, told apart by a value and not by a shape: a loop that starts
+ * at a handle and goes on over borrows then sees one shape only, which a walk feels by a third (docs/design/0003). The
+ * internal slots have plain string names that no field may have: symbols and private fields were measured 8x to 28x
+ * slower once a program uses thirty types.
  */
-
 import { UseAfterReleaseError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
+import type { HandleRecord } from "./handle.js";
 
 export interface View {
   readonly "@address": Address;
   /** A released handle has RELEASED here, so that every later use takes the same path as a stale borrow. */
   "@serial": number;
-  readonly "@brand": symbol;
+  /** BORROWED, OWNED, or the record of a handle whose line was kept. */
+  "@owner": symbol | HandleRecord;
   /** On the prototype: the type as this heap knows it. */
   readonly "@type": BoundType;
+  /** On the prototype: give up the reference, if this is a handle. */
+  readonly "@release": () => void;
 }
 export type ViewConstructor = new (address: Address, serial: number) => View;
 
 /** Serial of a released handle: no object ever has it. */
 export const RELEASED = -1;
 
-/** Makes `structuredClone` and `postMessage` refuse a view, with this text, instead of copying an address. */
-export const NOT_CLONEABLE = Symbol(
-  "a heap reference, which lives in its heap: copy it with heap.toJS(ref), or share the heap;",
-);
+/** `structuredClone` and `postMessage` refuse symbols, with their text, and so never copy an address. */
+const REFUSAL = "a heap reference, which lives in its heap: copy it with heap.toJS(ref), or share the heap;";
+/** The owner of a reference that owns nothing. */
+export const BORROWED = Symbol(REFUSAL);
+/** The owner of a handle of which nothing was recorded. */
+export const OWNED = Symbol(REFUSAL);
 
 export const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
@@ -58,13 +65,21 @@ export function stale(view: View): never {
       `This borrowed reference to a ${name} is stale: the object was freed. ` +
         "A borrow is valid while something else keeps the object alive; retain() it to keep it yourself.",
     );
-  const { madeAt, releasedAt } = context.handles.sitesOf(view);
+  const { madeAt, releasedAt } = sitesOf(view);
   throw new UseAfterReleaseError(
     "USE_AFTER_RELEASE",
     `This handle to a ${name} was released and cannot be used any more.${sites(madeAt, releasedAt)}`,
     madeAt,
     releasedAt,
   );
+}
+
+/** Where a handle was made and released, as far as it was recorded. */
+export function sitesOf(view: View): { madeAt: string | undefined; releasedAt: string | undefined } {
+  const owner = view["@owner"];
+  return typeof owner === "symbol"
+    ? { madeAt: undefined, releasedAt: undefined }
+    : { releasedAt: undefined, ...owner };
 }
 
 /** The lines of a message that say where a handle came from. */
@@ -78,10 +93,14 @@ export function sites(madeAt: string | undefined, releasedAt: string | undefined
 
 /** The view class of a type in one heap. All share this text, which is what lets the engine drop short-lived views. */
 export function makeViewClass(name: string): ViewConstructor {
-  function HeapView(this: { -readonly [K in keyof View]: View[K] }, address: Address, serial: number) {
+  function HeapView(
+    this: { -readonly [K in "@address" | "@serial" | "@owner"]: View[K] },
+    address: Address,
+    serial: number,
+  ) {
     this["@address"] = address;
     this["@serial"] = serial;
-    this["@brand"] = NOT_CLONEABLE;
+    this["@owner"] = BORROWED;
   }
   Object.defineProperty(HeapView, "name", { value: name });
   return HeapView as unknown as ViewConstructor;
