@@ -85,12 +85,9 @@ export class Allocator {
   free(block: Address): void {
     const { i32 } = this;
     const page = this.pages.of(block);
-    if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) {
-      this.pages.giveLarge(block);
-      return;
-    }
     if (this.poisons) i32.fill(POISON_STORAGE, block, block + i32[page + PAGE_BLOCK_WORDS]);
-    this.link(block, page);
+    if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) this.pages.giveLarge(block);
+    else this.link(block, page);
   }
 
   /**
@@ -154,7 +151,8 @@ export class Allocator {
   /** Every live object, in address order. Objects may be freed meanwhile. */
   *objects(): IterableIterator<Address> {
     const { i32 } = this;
-    for (const { page, descriptor } of this.pageRuns()) {
+    // All runs first: one that is given back merges with its neighbours, and its length would lead past live ones.
+    for (const { page, descriptor } of [...this.pageRuns()]) {
       const state = i32[descriptor + PAGE_STATE] & 0xff;
       if (state === PAGE_SMALL + KIND_STORAGE || state === PAGE_LARGE + KIND_STORAGE) continue;
       const words = i32[descriptor + PAGE_BLOCK_WORDS];
@@ -171,12 +169,9 @@ export class Allocator {
 
   private freeRare(block: Address, page: number, serial: number): void {
     const { i32 } = this;
-    if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) {
-      this.pages.giveLarge(block);
-      return;
-    }
     if (this.poisons) i32.fill(POISON_OBJECT, block + HEADER_WORDS, block + i32[page + PAGE_BLOCK_WORDS]);
-    if (serial >= SERIAL_RETIRED) i32[CONTROL_RETIRED_BLOCKS]++;
+    if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) this.pages.giveLarge(block);
+    else if (serial >= SERIAL_RETIRED) i32[CONTROL_RETIRED_BLOCKS]++;
     else this.link(block, page);
   }
 

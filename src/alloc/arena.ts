@@ -23,7 +23,7 @@ import {
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 
-/** How many runs of the exact bin are tried before a larger bin is cut: bounds the search. */
+/** How many runs of the exact bin are tried before a larger bin is cut or the top moved: bounds the search. */
 const FIRST_FIT_TRIES = 32;
 
 export class Arenas {
@@ -42,11 +42,15 @@ export class Arenas {
 
   /**
    * The first page of a run of `length` pages, its descriptors marked as continuation (the caller sets the
-   * first), or 0 when none is left. O(1) but for at most 32 tries among runs of about that length.
+   * first), or 0 when none is left. O(1) but for at most 32 tries among runs of about that length, or all of them when
+   * nothing else is left.
    */
   takeRun(length: number): number {
     const { i32 } = this;
-    const page = this.takeFreeRun(length) || this.takeFreshRun(length);
+    const page =
+      this.takeFreeRun(length, FIRST_FIT_TRIES) ||
+      this.takeFreshRun(length) ||
+      this.takeFreeRun(length, Number.POSITIVE_INFINITY);
     if (page === 0) return 0;
     i32[CONTROL_PAGES_USED] += length;
     for (let next = page + 1; next < page + length; next++)
@@ -78,11 +82,14 @@ export class Arenas {
   /** Whether a run of `length` pages can be had. O(1) when the top has room. */
   canTake(length: number): boolean {
     const { i32 } = this;
-    return i32[CONTROL_TOP_PAGE] + length <= i32[CONTROL_PAGE_COUNT] || this.findFreeRun(length) !== 0;
+    return (
+      this.freshStart() + length <= i32[CONTROL_PAGE_COUNT] ||
+      this.findFreeRun(length, Number.POSITIVE_INFINITY) !== 0
+    );
   }
 
-  private takeFreeRun(length: number): number {
-    const found = this.findFreeRun(length);
+  private takeFreeRun(length: number, exactTries: number): number {
+    const found = this.findFreeRun(length, exactTries);
     if (found === 0) return 0;
     this.unlinkFreeRun(found);
     const page = (found - this.pageTable) >> PAGE_DESCRIPTOR_SHIFT;
@@ -92,11 +99,11 @@ export class Arenas {
   }
 
   /** Descriptor of a free run of at least `length` pages, or 0. */
-  private findFreeRun(length: number): number {
+  private findFreeRun(length: number, exactTries: number): number {
     const { i32 } = this;
     const exactBin = binOf(length);
     let run = i32[CONTROL_FREE_RUNS + exactBin];
-    for (let tries = FIRST_FIT_TRIES; run !== 0 && tries > 0; tries--) {
+    for (let tries = exactTries; run !== 0 && tries > 0; tries--) {
       if (i32[run + PAGE_RUN] >= length) return run;
       run = i32[run + PAGE_NEXT];
     }
@@ -107,16 +114,29 @@ export class Arenas {
     return 0;
   }
 
+  /** First page of a run that would reach fresh pages: the free run below the top, if there is one, begins it. */
+  private freshStart(): number {
+    const { i32 } = this;
+    const top = i32[CONTROL_TOP_PAGE];
+    const last = this.descriptor(top - 1);
+    const isFree = top > i32[CONTROL_FIRST_PAGE] && i32[last + PAGE_STATE] === PAGE_FREE_RUN;
+    return isFree ? top - i32[last + PAGE_RUN] : top;
+  }
+
   /** Move the top up by whole arenas; what the run leaves of them becomes a free run. */
   private takeFreshRun(length: number): number {
     const { i32 } = this;
     const top = i32[CONTROL_TOP_PAGE];
     const limit = i32[CONTROL_PAGE_COUNT];
-    if (top + length > limit) return 0;
-    const wanted = Math.min(limit - top, Math.ceil(length / ARENA_PAGES) * ARENA_PAGES);
-    i32[CONTROL_TOP_PAGE] = top + wanted;
-    if (wanted > length) this.linkFreeRun(top + length, wanted - length);
-    return top;
+    const first = this.freshStart();
+    const end = first + length;
+    if (end > limit) return 0;
+    if (first < top) this.unlinkFreeRun(this.descriptor(first));
+    const arenas = Math.ceil(Math.max(0, end - top) / ARENA_PAGES);
+    const newTop = Math.min(limit, top + arenas * ARENA_PAGES);
+    i32[CONTROL_TOP_PAGE] = newTop;
+    if (newTop > end) this.linkFreeRun(end, newTop - end);
+    return first;
   }
 
   private linkFreeRun(page: number, length: number): void {

@@ -1,6 +1,7 @@
 /**
- * Words to size class and back. Waste inside a block is at most one word pair up to 32 words, and at most an
- * eighth of the block above (a sixth for the two largest classes, which divide a page by 3 and 2).
+ * Words to size class and back. Waste inside a block is at most one word from 4 to 32 words, and less than an eighth of
+ * the block up to 512. Above that, classes divide a page by 7, 6, .. 2: up to a third of a block can be wasted, but no
+ * other size would put one more block into the page.
  */
 import { PAGE_WORDS, SIZE_CLASS_COUNT_MAX } from "../memory/layout.js";
 

@@ -145,11 +145,18 @@ export class Collector {
         clearing.clear(object);
         counts.decref(object);
       }
+      let from = entry;
       if (generations.isAt(entry, object, UNREACHABLE)) {
         generations.removeEntry(entry);
+        if (!generations.hasRoom(old)) {
+          // Both packed, they need one chunk less than they have, and the entries of the unreachable have moved.
+          generations.pack(old);
+          generations.pack(UNREACHABLE);
+          from = 0;
+        }
         generations.append(old, object);
       }
-      entry = generations.firstEntry(UNREACHABLE, entry);
+      entry = generations.firstEntry(UNREACHABLE, from);
     }
     generations.merge(UNREACHABLE, old);
   }
@@ -157,8 +164,9 @@ export class Collector {
   /** DEBUG_SAVEALL: keep it in `gc.garbage`. When there is no memory for that it only stays alive, as in CPython. */
   private saveGarbage(object: Address): void {
     const { i32 } = this;
-    const { lists, counts } = this.parts;
+    const { generations, lists, counts } = this.parts;
     const garbage = i32[CONTROL_GARBAGE];
+    generations.refillReserve(); // before the list grows into the last chunk that there is
     try {
       const item = lists.openGap(garbage, lists.length(garbage));
       i32[item] = object;

@@ -348,7 +348,7 @@ export function createPartition(
 
   function moveToTail(generation: number, object: Address, lateIndex: number): void {
     generations.removeEntry(i32[object + HEADER_ENTRY]);
-    if (unplacedFrom < 0 && !generations.hasRoom(generation)) unplacedFrom = lateIndex;
+    if (unplacedFrom < 0 && !generations.makeRoom(generation)) unplacedFrom = lateIndex;
     if (unplacedFrom < 0) generations.append(generation, object);
   }
 
@@ -357,6 +357,7 @@ export function createPartition(
     if (unplacedFrom >= 0) {
       generations.pack(generation);
       for (let index = unplacedFrom; index < lateCount; index++) generations.append(generation, late[index]);
+      generations.refillReserve();
     }
     unplacedFrom = -1;
     lateCount = 0;

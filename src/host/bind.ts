@@ -51,10 +51,11 @@ import { defineSet } from "./set-view.js";
 import { CONSTRUCT } from "./struct.js";
 import { defineStruct } from "./struct-view.js";
 import { defineTuple } from "./tuple-view.js";
-import { makeViewClass, type View, type ViewConstructor } from "./view.js";
+import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
 
 /** A type as one heap knows it. */
 export class BoundType {
+  readonly [BOUND] = true;
   readonly context: Context;
   readonly descriptor: ObjectDescriptor;
   readonly id: number;
@@ -79,7 +80,7 @@ export class BoundType {
     this.context = context;
     this.descriptor = plan.descriptor;
     this.id = id;
-    this.name = plan.descriptor.kind === "struct" ? plan.descriptor.typeName : plan.descriptor.kind;
+    this.name = plan.descriptor["@kind"] === "struct" ? plan.descriptor.typeName : plan.descriptor["@kind"];
     this.text = typeText(plan.descriptor);
     this.isGc = plan.isGc;
     this.slots = plan.slots;
@@ -131,7 +132,7 @@ export class Binder {
   private bindGarbageList(): void {
     const spec: SlotSpec = { slot: SLOT_REF, targets: [], isOptional: false, hasDefault: false };
     const descriptor: ContainerDescriptor = {
-      kind: "list",
+      "@kind": "list",
       "@ordinal": nextOrdinal(),
       parts: [any],
       hasDefault: true,
@@ -175,6 +176,8 @@ export class Binder {
       return bound;
     }
     const plans = this.planAll(descriptor);
+    // Getters of shapes and constructors are user code: if they have used the heap, plans may have come true meanwhile.
+    if (plans.some((plan) => this.byOrdinal[plan.descriptor["@ordinal"]] !== undefined)) return this.bind(descriptor);
     markGc(plans, (target) => this.byOrdinal[target["@ordinal"]]?.isGc);
     const { types } = this.context.core;
     const first = types.count;
@@ -189,11 +192,11 @@ export class Binder {
     this.byOrdinal[type.descriptor["@ordinal"]] = type;
     this.byId[type.id] = type;
     this.views[type.id] = type.View;
-    if (type.descriptor.kind === "struct") this.structs.set(type.name, type.descriptor);
+    if (type.descriptor["@kind"] === "struct") this.structs.set(type.name, type.descriptor);
   }
 
   private define(type: BoundType): void {
-    switch (type.descriptor.kind) {
+    switch (type.descriptor["@kind"]) {
       case "struct":
         defineStruct(type);
         break;
@@ -226,7 +229,7 @@ export class Binder {
           this.refuseSecondClass(bound.descriptor as StructDescriptor, next as StructDescriptor);
         continue;
       }
-      if (next.kind === "struct") this.checkStruct(next, names);
+      if (next["@kind"] === "struct") this.checkStruct(next, names);
       const plan = makePlan(next);
       plans.set(next, plan);
       for (const { spec } of plan.slots) queue.push(...spec.targets);
@@ -253,7 +256,12 @@ export class Binder {
 }
 
 function describeFields(struct: StructDescriptor): string {
-  return Object.keys(struct.shape).join(", ") || "no fields";
+  const { shape } = struct;
+  return (
+    Object.keys(shape)
+      .map((name) => `${name}: ${typeText(shape[name])}`)
+      .join(", ") || "no fields"
+  );
 }
 
 /** JavaScript fields of a subclass would live on each view and be lost with it; a field must not hide a method. */
@@ -285,18 +293,20 @@ function checkClass(struct: StructDescriptor): void {
 
 function makePlan(descriptor: ObjectDescriptor): Plan {
   const isGc = true; // until markGc proves otherwise
-  if (descriptor.kind === "struct")
-    return { descriptor, isGc, slots: structFields(descriptor), layout: structLayout(descriptor) };
+  if (descriptor["@kind"] === "struct") {
+    const slots = structFields(descriptor);
+    return { descriptor, isGc, slots, layout: structLayout(descriptor, slots) };
+  }
   const names =
-    descriptor.kind === "dict" ? ["key", "value"] : descriptor.parts.map((_, index) => String(index));
+    descriptor["@kind"] === "dict" ? ["key", "value"] : descriptor.parts.map((_, index) => String(index));
   const text = typeText(descriptor);
   const slots = descriptor.parts.map((part, index) => ({
     name: names[index],
     spec: slotSpec(part, `${text}, part ${names[index]}`),
   }));
-  if (descriptor.kind === "tuple") return { descriptor, isGc, slots, layout: tupleLayout(descriptor) };
+  if (descriptor["@kind"] === "tuple") return { descriptor, isGc, slots, layout: tupleLayout(descriptor) };
   const keySpec = slots[0].spec;
-  if (descriptor.kind !== "list" && keySpec.slot === SLOT_I64)
+  if (descriptor["@kind"] !== "list" && keySpec.slot === SLOT_I64)
     throw new InvalidArgumentError(`${text}: an i64 cannot be a key; use f64 or str.`);
   return { descriptor, isGc, slots, layout: undefined };
 }
@@ -310,7 +320,7 @@ function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean 
   const waiting = new Set<Plan>();
   for (const plan of plans) {
     const { descriptor } = plan;
-    if (descriptor.kind === "struct" && descriptor["@declaration"].options.cyclic === false)
+    if (descriptor["@kind"] === "struct" && descriptor["@declaration"].options.cyclic === false)
       plan.isGc = false;
     else if (!plan.slots.some(({ spec }) => leadsAnywhere(spec))) waiting.add(plan);
   }
@@ -330,24 +340,24 @@ function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean 
 
 function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
   const text = typeText(descriptor);
-  const isTrackedAtBirth = isGc && descriptor.kind !== "dict";
+  const isTrackedAtBirth = isGc && descriptor["@kind"] !== "dict";
   const flags = (isGc ? TYPE_GC : 0) | (isTrackedAtBirth ? TYPE_TRACKED_AT_BIRTH : 0);
-  const name = descriptor.kind === "struct" ? descriptor.typeName : descriptor.kind;
+  const name = descriptor["@kind"] === "struct" ? descriptor.typeName : descriptor["@kind"];
   if (layout !== undefined)
     return {
       name,
-      kind: descriptor.kind === "struct" ? KIND_STRUCT : KIND_TUPLE,
+      kind: descriptor["@kind"] === "struct" ? KIND_STRUCT : KIND_TUPLE,
       flags,
       keySlot: SLOT_NONE,
       itemSlot: SLOT_NONE,
       description: `${text}{${slots.map((slot, index) => `${slot.name}:${slot.spec.slot}@${layout.places[index].offset}`).join()}}`,
       ...layout,
     };
-  const isList = descriptor.kind === "list";
+  const isList = descriptor["@kind"] === "list";
   const traverse = isList ? TRAVERSE_LIST : TRAVERSE_TABLE;
   return {
     name,
-    kind: isList ? KIND_LIST : descriptor.kind === "dict" ? KIND_DICT : KIND_SET,
+    kind: isList ? KIND_LIST : descriptor["@kind"] === "dict" ? KIND_DICT : KIND_SET,
     flags,
     objectWords: isList ? LIST_WORDS : TABLE_WORDS,
     traverse,
@@ -355,7 +365,7 @@ function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
     edges: [],
     weakrefOffset: 0,
     keySlot: isList ? SLOT_NONE : slots[0].spec.slot,
-    itemSlot: isList ? slots[0].spec.slot : descriptor.kind === "dict" ? slots[1].spec.slot : SLOT_NONE,
+    itemSlot: isList ? slots[0].spec.slot : descriptor["@kind"] === "dict" ? slots[1].spec.slot : SLOT_NONE,
     description: text,
   };
 }

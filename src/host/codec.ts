@@ -315,7 +315,7 @@ function ownReference(
         i32[object + HEADER_REFCOUNT]++;
         return object;
       }
-      if (type === undefined && isSingle) return createNested(target, value);
+      if (isSingle && (type === undefined || asView(value) === undefined)) return createNested(target, value);
       refuseReference(context, spec, where, value);
     }
     if (value === null && spec.isOptional) return 0;
@@ -361,6 +361,7 @@ function anyCodec(context: Context, spec: SlotSpec, where: string): Codec {
   const { core } = context;
   const { i32, f64 } = core.memory;
   const { strings, counts } = core;
+  const rounds = spec.scalar?.slot === SLOT_F32;
 
   function read(word: Address): unknown {
     const high = i32[word + 1];
@@ -374,7 +375,7 @@ function anyCodec(context: Context, spec: SlotSpec, where: string): Codec {
   function own(value: unknown): number {
     if (spec.scalar !== undefined && value !== null && !acceptsScalar(spec.scalar.slot, value))
       return mismatch(where, `${SCALARS[spec.scalar.slot].expected}, or null`, value);
-    return ownAny(context, value, where);
+    return ownAny(context, rounds && typeof value === "number" ? Math.fround(value) : value, where);
   }
 
   function put(word: Address, owned: OwnedBits): void {

@@ -48,13 +48,14 @@ class Importer {
   run(root: unknown): View {
     const { counts } = this.context.core;
     try {
-      if (typeof root !== "object" || root === null || asView(root) !== undefined)
+      if (typeof root !== "object" || root === null || this.isReference(undefined, "", root))
         throw new InvalidArgumentError(
           `heap.from copies a plain object, array, Map or Set, got ${show(root)}.`,
         );
       this.shell(root, undefined, "");
       // The list grows while it is walked: children are found by filling their parents.
       for (let index = 0; index < this.imported.length; index++) this.fill(this.imported[index]);
+      this.context.requireOpen(); // a Proxy in the graph may have run anything
       const [first, ...others] = this.imported;
       for (const { view } of others) counts.decref(view["@address"]);
       return first.view["@type"].handle(first.view["@address"]);
@@ -79,13 +80,17 @@ class Importer {
   }
 
   private typeFor(source: object, parent: Imported | undefined, step: Step): BoundType {
-    const prototype = Object.getPrototypeOf(source) as object | null;
-    if (Array.isArray(source) && prototype === Array.prototype) return this.listType;
-    if (source instanceof Map && prototype === Map.prototype) return this.mapType;
-    if (source instanceof Set && prototype === Set.prototype) return this.setType;
-    // An object of another realm has that realm's Object.prototype, which has no prototype either.
-    const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
-    if (isPlain && !Array.isArray(source)) return this.objectType;
+    // An object of another realm has that realm's prototypes: what is plain is told by how far it is from their end.
+    const prototypes: object[] = [];
+    for (let next = Object.getPrototypeOf(source); next !== null && prototypes.length < 3; ) {
+      prototypes.push(next as object);
+      next = Object.getPrototypeOf(next);
+    }
+    if (prototypes.length <= 1 && !Array.isArray(source)) return this.objectType;
+    const tag = prototypes.length === 2 ? Object.prototype.toString.call(source) : "";
+    if (Array.isArray(source) && Array.isArray(prototypes[0]) && prototypes.length === 2) return this.listType;
+    if (tag === "[object Map]") return this.mapType;
+    if (tag === "[object Set]") return this.setType;
     return this.refuse(
       parent,
       step,
@@ -104,8 +109,7 @@ class Importer {
   }
 
   private fillList(imported: Imported, source: unknown[], target: AnyList): void {
-    const keys = this.guard(imported, "length", () => Reflect.ownKeys(source));
-    const { length } = source;
+    const [keys, length] = this.guard(imported, "length", () => [Reflect.ownKeys(source), source.length]);
     // "length" is one of the keys; anything else is a hole or a property that a list cannot have.
     if (keys.length !== length + 1) this.refuseArray(imported, keys, length);
     this.context.core.lists.reserve(imported.view["@address"], length);
@@ -164,7 +168,7 @@ class Importer {
       case "boolean":
         return value;
       case "object":
-        if (value === null || asView(value) !== undefined) return value;
+        if (value === null || this.isReference(imported, step, value)) return value;
         return this.shell(value, imported, step);
       default:
         return this.refuse(
@@ -175,6 +179,10 @@ class Importer {
     }
   }
 
+  private isReference(parent: Imported | undefined, step: Step, value: object): boolean {
+    return this.guard(parent, step, () => asView(value) !== undefined);
+  }
+
   /** Run what a Proxy or an exotic object may make throw. */
   private guard<T>(parent: Imported | undefined, step: Step, body: () => T): T {
     try {
@@ -182,7 +190,7 @@ class Importer {
     } catch (cause) {
       if (cause instanceof HeapError) throw cause;
       throw new InvalidArgumentError(
-        `heap.from: ${this.path(parent, step)} could not be read: ${String(cause)}`,
+        `heap.from: ${this.path(parent, step)} could not be read: ${cause instanceof Error ? cause.message : show(cause)}`,
         { cause },
       );
     }
@@ -229,7 +237,7 @@ export function toJS(root: View): unknown {
 
 function emptyCopy(view: View): object {
   const type = view["@type"];
-  switch (type.descriptor.kind) {
+  switch (type.descriptor["@kind"]) {
     case "struct":
       return {};
     case "dict":
@@ -242,7 +250,7 @@ function emptyCopy(view: View): object {
 }
 
 function fillCopy(view: View, copy: object, copyOf: (value: unknown) => unknown): void {
-  const { kind } = view["@type"].descriptor;
+  const kind = view["@type"].descriptor["@kind"];
   if (kind === "struct") for (const [name, value] of fieldsOf(view)) defineOwn(copy, name, copyOf(value));
   else if (kind === "dict")
     for (const [key, value] of entriesOf(view)) {

@@ -29,7 +29,7 @@ export interface SlotSpec {
 /** How a type is stored. @throws InvalidArgumentError for a combination that cannot be */
 export function slotSpec(type: unknown, where: string): SlotSpec {
   const descriptor = describe(type, where);
-  switch (descriptor.kind) {
+  switch (descriptor["@kind"]) {
     case "scalar":
       return { slot: descriptor.slot, targets: [], isOptional: false, hasDefault: true };
     case "any":
@@ -52,7 +52,7 @@ export function slotSpec(type: unknown, where: string): SlotSpec {
 }
 
 function optionalSpec(inner: SlotSpec, descriptor: Descriptor, where: string): SlotSpec {
-  if (descriptor.kind !== "scalar") return { ...inner, isOptional: true, hasDefault: true };
+  if (descriptor["@kind"] !== "scalar") return { ...inner, isOptional: true, hasDefault: true };
   if (descriptor.slot === SLOT_I64)
     throw new InvalidArgumentError(
       `${where}: optional(i64) cannot be stored; use i64, or a struct with the i64.`,
@@ -65,7 +65,7 @@ function oneOfTargets(types: readonly unknown[], where: string): ObjectDescripto
   const targets = new Set<ObjectDescriptor>();
   for (const type of types) {
     const descriptor = describe(type, where);
-    if (descriptor.kind === "oneOf")
+    if (descriptor["@kind"] === "oneOf")
       for (const inner of oneOfTargets(descriptor.types, where)) targets.add(inner);
     else if (isObjectDescriptor(descriptor)) targets.add(descriptor);
     else
@@ -84,7 +84,7 @@ export function leadsAnywhere(spec: SlotSpec): boolean {
 /** A type as it would be written, for messages and layout hashes. */
 export function typeText(type: unknown): string {
   const descriptor = describe(type, "A part of a type");
-  switch (descriptor.kind) {
+  switch (descriptor["@kind"]) {
     case "scalar":
       return descriptor.name;
     case "any":
@@ -96,7 +96,7 @@ export function typeText(type: unknown): string {
     case "oneOf":
       return `oneOf(${descriptor.types.map(typeText).join(", ")})`;
     default:
-      return `${descriptor.kind}(${descriptor.parts.map(typeText).join(", ")})`;
+      return `${descriptor["@kind"]}(${descriptor.parts.map(typeText).join(", ")})`;
   }
 }
 
@@ -108,8 +108,12 @@ export function structFields(struct: StructDescriptor): { name: string; spec: Sl
   }));
 }
 
-export function structLayout(struct: StructDescriptor): FieldLayout {
-  const slots = structFields(struct).map(({ spec }) => spec.slot);
+/** @param fields what `structFields` returned */
+export function structLayout(
+  struct: StructDescriptor,
+  fields: readonly { readonly spec: SlotSpec }[],
+): FieldLayout {
+  const slots = fields.map(({ spec }) => spec.slot);
   return layoutFields(slots, [...slots.keys()], struct["@declaration"].options.weakrefs !== false);
 }
 

@@ -1,8 +1,9 @@
 /** Python's `gc` module over one heap: the same names in camelCase, the same numbers, the same debug text. */
 import { DEBUG_COLLECTABLE, DEBUG_SAVEALL, DEBUG_STATS, DEBUG_UNCOLLECTABLE } from "../gc/collect.js";
+import type { Core } from "../gc/core.js";
 import type { CollectionResult, CollectorListener } from "../gc/events.js";
 import { InvalidArgumentError } from "../memory/errors.js";
-import { type Address, CONTROL_DEBUG, INT32_MAX, PERMANENT, WORD_BYTES } from "../memory/layout.js";
+import { type Address, CONTROL_DEBUG, PERMANENT, WORD_BYTES } from "../memory/layout.js";
 import type { Context } from "./context.js";
 import { show } from "./schema.js";
 import type { Any, Borrowed, List } from "./types.js";
@@ -40,7 +41,6 @@ export const DEBUG = {
 
 export class GarbageCollector {
   private readonly context: Context;
-  private readonly i32: Int32Array;
   /**
    * Called with "start" before and "stop" after each collection, in order; what they throw goes to
    * `heap.onUnraisable`. Functions appended during a round are called in it, as in CPython.
@@ -52,7 +52,6 @@ export class GarbageCollector {
   /** @internal Made with its heap. */
   constructor(context: Context) {
     this.context = context;
-    this.i32 = context.core.memory.i32;
     context.core.events.listeners.push(new CallbackListener(this, context), new DebugListener(this, context));
   }
 
@@ -62,20 +61,19 @@ export class GarbageCollector {
    * @throws InvalidArgumentError for a generation other than 0, 1 or 2
    */
   collect(generation: Generation = 2): number {
-    this.context.requireOpen();
-    return this.context.core.collector.collect(checkGeneration(generation));
+    return this.core.collector.collect(checkGeneration(generation));
   }
 
   /** Let allocations start collections (the default). */
   enable(): void {
-    this.context.core.trigger.setEnabled(true);
+    this.core.trigger.setEnabled(true);
   }
   /** Let only `collect` collect. Reference counts go on freeing. */
   disable(): void {
-    this.context.core.trigger.setEnabled(false);
+    this.core.trigger.setEnabled(false);
   }
   isEnabled(): boolean {
-    return this.context.core.trigger.isEnabled;
+    return this.core.trigger.isEnabled;
   }
 
   /**
@@ -85,33 +83,34 @@ export class GarbageCollector {
    */
   setThreshold(threshold0: number, threshold1?: number, threshold2?: number): void {
     const given = [threshold0, threshold1, threshold2];
-    for (const value of given) if (value !== undefined) checkInt32(value, "A threshold");
     for (const [generation, value] of given.entries())
-      if (value !== undefined) this.context.core.trigger.setThreshold(generation, value);
+      if (generation === 0 || value !== undefined) checkInt32(value, "A threshold");
+    for (const [generation, value] of given.entries())
+      if (value !== undefined) this.core.trigger.setThreshold(generation, value);
   }
   getThreshold(): readonly [number, number, number] {
-    const { trigger } = this.context.core;
+    const { trigger } = this.core;
     return [trigger.threshold(0), trigger.threshold(1), trigger.threshold(2)];
   }
 
   /** Allocations minus frees since generation 0 was collected, collections of 0 since 1 was, and of 1 since 2 was. */
   getCount(): readonly [number, number, number] {
-    const { trigger } = this.context.core;
+    const { trigger } = this.core;
     return [trigger.count(0), trigger.count(1), trigger.count(2)];
   }
 
   /** Totals for each generation since the heap was made. */
   getStats(): readonly [GenerationStats, GenerationStats, GenerationStats] {
-    const { collector } = this.context.core;
+    const { collector } = this.core;
     return [collector.stats(0), collector.stats(1), collector.stats(2)];
   }
 
   /** Set the DEBUG flags; 0 for none. Unknown bits are kept. */
   setDebug(flags: number): void {
-    this.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
+    this.core.memory.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
   }
   getDebug(): number {
-    return this.i32[CONTROL_DEBUG];
+    return this.core.memory.i32[CONTROL_DEBUG];
   }
 
   /**
@@ -125,7 +124,7 @@ export class GarbageCollector {
 
   /** Tracked objects, oldest list position first; of one generation, or of all. Borrowed: valid until the next change. */
   getObjects(generation?: Generation): Borrowed[] {
-    const { generations } = this.context.core;
+    const { generations } = this.core;
     const wanted = generation === undefined ? [0, 1, 2] : [checkGeneration(generation)];
     return wanted.flatMap((one) => [...generations.objects(one)].map((object) => this.borrow(object)));
   }
@@ -143,7 +142,7 @@ export class GarbageCollector {
 
   /** What the sources refer to, in visit order, one entry a reference. Borrowed. */
   getReferents(...sources: Borrowed[]): Borrowed[] {
-    const { traversal } = this.context.core;
+    const { traversal } = this.core;
     return sources.flatMap((source) => {
       const count = traversal.collect(this.address(source));
       return Array.from(traversal.referents.subarray(0, count), (object) => this.borrow(object));
@@ -152,7 +151,7 @@ export class GarbageCollector {
 
   /** Whether the collector looks at this object. Plain values are never tracked. */
   isTracked(ref: Any): boolean {
-    return asView(ref) !== undefined && this.context.core.tracking.isTracked(this.address(ref));
+    return asView(ref) !== undefined && this.core.tracking.isTracked(this.address(ref));
   }
 
   /** Whether the object's finalizer has run. */
@@ -163,15 +162,20 @@ export class GarbageCollector {
 
   /** Move every tracked object out of the collector's sight, until `unfreeze`; reference counts go on freeing them. */
   freeze(): void {
-    this.context.core.generations.freeze();
-    this.context.core.trigger.resetCounts();
+    this.core.generations.freeze();
+    this.core.trigger.resetCounts();
   }
   /** Move what was frozen to generation 2. */
   unfreeze(): void {
-    this.context.core.generations.unfreeze();
+    this.core.generations.unfreeze();
   }
   getFreezeCount(): number {
-    return this.context.core.generations.size(PERMANENT);
+    return this.core.generations.size(PERMANENT);
+  }
+
+  private get core(): Core {
+    this.context.requireOpen();
+    return this.context.core;
   }
 
   private address(ref: unknown): Address {
@@ -186,14 +190,14 @@ export class GarbageCollector {
   }
 
   private *candidates(): IterableIterator<Address> {
-    const { generations, allocator, tracking } = this.context.core;
+    const { generations, allocator, tracking } = this.core;
     for (const generation of [0, 1, 2]) yield* generations.objects(generation);
     for (const object of allocator.objects())
       if (!tracking.isTracked(object) && this.context.binder.isBound(object)) yield object;
   }
 
   private refersTo(object: Address, wanted: ReadonlySet<Address>): boolean {
-    const { traversal } = this.context.core;
+    const { traversal } = this.core;
     const count = traversal.collect(object);
     for (let index = 0; index < count; index++) if (wanted.has(traversal.referents[index])) return true;
     return false;
@@ -205,8 +209,8 @@ function checkGeneration(generation: number): number {
   throw new InvalidArgumentError(`A generation is 0, 1 or 2, got ${show(generation)}.`);
 }
 
-function checkInt32(value: number, what: string): number {
-  if (Number.isInteger(value) && value >= -INT32_MAX - 1 && value <= INT32_MAX) return value;
+function checkInt32(value: number | undefined, what: string): number {
+  if (value !== undefined && value === (value | 0)) return value | 0;
   throw new InvalidArgumentError(`${what} must be a whole number of 32 bits, got ${show(value)}.`);
 }
 
@@ -254,11 +258,19 @@ class DebugListener implements CollectorListener {
   private has(flag: number): boolean {
     return (this.context.core.memory.i32[CONTROL_DEBUG] & flag) !== 0;
   }
+  /** A sink that throws must not stop a collection half-way. */
+  private write(text: string): void {
+    try {
+      this.gc.debugSink(text);
+    } catch (error) {
+      this.context.unraisable(error, "gc.debugSink");
+    }
+  }
   onBegin(generation: number): void {
     if (!this.has(DEBUG_STATS)) return;
     const { generations } = this.context.core;
     this.startMs = performance.now();
-    this.gc.debugSink(
+    this.write(
       `gc: collecting generation ${generation}...\n` +
         `gc: objects in each generation: ${[0, 1, 2].map((one) => generations.size(one)).join(" ")}\n` +
         `gc: objects in permanent generation: ${generations.size(PERMANENT)}\n`,
@@ -267,14 +279,14 @@ class DebugListener implements CollectorListener {
   onUnreachable(objects: Iterable<Address>): void {
     if (!this.has(DEBUG_COLLECTABLE)) return;
     for (const object of objects)
-      this.gc.debugSink(
+      this.write(
         `gc: collectable <${this.context.binder.typeOf(object).name} 0x${(object * WORD_BYTES).toString(16)}>\n`,
       );
   }
   onEnd({ collected, uncollectable }: CollectionResult): void {
     if (!this.has(DEBUG_STATS)) return;
     const seconds = (performance.now() - this.startMs) / 1000;
-    this.gc.debugSink(
+    this.write(
       `gc: done, ${collected + uncollectable} unreachable, ${uncollectable} uncollectable, ${seconds.toFixed(4)}s elapsed\n`,
     );
   }

@@ -39,7 +39,7 @@ const RECORDED_FIRST = 100;
 /** After that, one in this many. */
 const RECORDED_EVERY = 1000;
 
-/** Which handles of one type to record. */
+/** Which handles of one type and origin to record. */
 interface Sampler {
   /** Handles to pass over before the next record. */
   skip: number;
@@ -65,7 +65,10 @@ export class HandleTracker {
   /** Recorded handles that live. */
   readonly records = new Set<HandleRecord>();
   private readonly registry: FinalizationRegistry<HandleRecord> | undefined;
-  private readonly samplers: Sampler[] = [];
+  /** By type: of the handles that `heap.new` makes. */
+  private readonly newSamplers: Sampler[] = [];
+  /** By type: of those that are retained or taken out of a container, which a million new ones would hide. */
+  private readonly otherSamplers: Sampler[] = [];
 
   constructor(context: Context, options: HandleOptions) {
     this.context = context;
@@ -81,7 +84,7 @@ export class HandleTracker {
     this.i32[CONTROL_ROOT_COUNT]++;
     const handle = new type.View(object, this.i32[object + HEADER_SERIAL]);
     handle["@owner"] = OWNED;
-    if (this.options.isRecording) this.note(handle);
+    if (this.options.isRecording) this.note(handle, this.otherSamplers);
     return handle;
   }
 
@@ -122,15 +125,16 @@ export class HandleTracker {
 
   /** `heap.new` for one type. Its text differs by type, because functions of one text share what the engine learns. */
   makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => View {
-    const { i32 } = this;
+    const { i32, context } = this;
     const { create, View, descriptor } = type;
-    const note = this.options.isRecording ? (handle: View) => this.note(handle) : undefined;
-    const check = (other: unknown) => this.context.binder.bind(other as typeof descriptor);
+    const note = this.options.isRecording ? (handle: View) => this.note(handle, this.newSamplers) : undefined;
+    const check = (other: unknown) => context.binder.bind(other as typeof descriptor);
     return compile(
-      { i32, create, View, OWNED, descriptor, check, note },
+      { i32, context, create, View, OWNED, descriptor, check, note },
       `/* type ${type.id} */ return function make(type, init) {
         if (type !== descriptor) check(type);
         const address = create(init);
+        if (context.isDisposed) context.requireOpen(); // by a getter of the literal
         i32[${CONTROL_ROOT_COUNT}]++;
         const handle = new View(address, i32[address + ${HEADER_SERIAL}]);
         handle["@owner"] = OWNED;
@@ -140,25 +144,26 @@ export class HandleTracker {
       () => (other: unknown, init: unknown) => {
         if (other !== descriptor) check(other);
         const address = create(init);
+        context.requireOpen();
         i32[CONTROL_ROOT_COUNT]++;
         const handle = new View(address, i32[address + HEADER_SERIAL]);
         handle["@owner"] = OWNED;
         note?.(handle);
         return handle;
       },
-      this.context.compiles,
+      context.compiles,
     );
   }
 
   // -- records --------------------------------------------------------------------------------
 
   /** A handle was made: count it as a root, and record it if it is its turn. */
-  private note(handle: View): void {
+  private note(handle: View, samplers: Sampler[]): void {
     const { id } = handle["@type"];
     if (this.roots !== undefined)
       this.roots.set(handle["@address"], (this.roots.get(handle["@address"]) ?? 0) + 1);
-    this.samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
-    const sampler = this.samplers[id];
+    samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
+    const sampler = samplers[id];
     if (sampler.skip > 0) sampler.skip--;
     else this.record(handle, sampler);
   }

@@ -20,7 +20,7 @@ import { addressOf, asView } from "./view.js";
  * - `off`: errors do not say where, leaked handles are not reported (default when NODE_ENV is "production")
  * - `handles`: a sample of the handles keeps the lines where they were made and released, and is reported when leaked
  *   (default elsewhere). The first 100 handles of each type, 100 more when a new line shows up, and one in 1,000
- *   otherwise; `{ handles: { every: n } }` keeps every n-th
+ *   otherwise, new handles and retained ones counted apart; `{ handles: { every: n } }` keeps every n-th
  * - `verify`: also every invariant of the heap, at each phase of each collection. O(heap) each time
  * - `stress`: also generation 0 collected before every allocation of a collectable object, and everything before each
  *   1,000th; freed memory is poisoned
@@ -58,9 +58,7 @@ export class Heap implements Disposable {
 
   private constructor(options: HeapOptions) {
     const checks = options.checks ?? defaultChecks();
-    const level = typeof checks === "object" ? "handles" : checks;
-    const every = typeof checks === "object" ? checks.handles.every : undefined;
-    checkLevel(level, every);
+    const { level, every } = readChecks(checks);
     const core = new Core(reserveMemory(options.maximumBytes), { isStress: level === "stress" });
     const verifies = level === "verify" || level === "stress";
     this.context = new Context(core, this, canCompile);
@@ -86,7 +84,8 @@ export class Heap implements Disposable {
    */
   new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     const make =
-      this.context.binder.makers[(type as { "@ordinal"?: number })["@ordinal"] as number] ?? this.bind(type);
+      this.context.binder.makers[(type as { "@ordinal"?: number } | null)?.["@ordinal"] as number] ??
+      this.bind(type);
     return make(type, init) as unknown as Handle<ReadOf<T> & Borrowed>;
   }
 
@@ -95,7 +94,7 @@ export class Heap implements Disposable {
     const descriptor = describe(type, "The type given to heap.new");
     if (!isObjectDescriptor(descriptor))
       throw new InvalidArgumentError(
-        `heap.new makes structs and containers; a value of ${show(descriptor.kind)} type is stored in one.`,
+        `heap.new makes structs and containers; a value of ${show(descriptor["@kind"])} type is stored in one.`,
       );
     return this.context.binder.bind(descriptor).make;
   }
@@ -131,10 +130,12 @@ export class Heap implements Disposable {
 
   /** Bytes taken from the reservation: pages in use and the heap's own tables, slack included. */
   get bytesUsed(): number {
+    this.context.requireOpen();
     return this.context.core.allocator.bytesUsed;
   }
   /** Bytes of address space reserved: the most that `bytesUsed` can come to. */
   get bytesReserved(): number {
+    this.context.requireOpen();
     return this.context.core.memory.maximumBytes;
   }
 
@@ -165,15 +166,19 @@ export class Heap implements Disposable {
   }
 }
 
-function checkLevel(level: string, every: number | undefined): void {
-  if (!["off", "handles", "verify", "stress"].includes(level))
+function readChecks(checks: unknown): { level: string; every?: number } {
+  if (typeof checks === "string" && ["off", "handles", "verify", "stress"].includes(checks))
+    return { level: checks };
+  const every = (checks as { handles?: { every?: unknown } } | null)?.handles?.every;
+  if (typeof checks !== "object" || every === undefined)
     throw new InvalidArgumentError(
-      `checks must be "off", "handles", "verify" or "stress", got ${show(level)}.`,
+      `checks must be "off", "handles", "verify", "stress" or { handles: { every: n } }, got ${show(checks)}.`,
     );
-  if (every !== undefined && !(Number.isInteger(every) && every >= 1))
+  if (!(typeof every === "number" && Number.isInteger(every) && every >= 1))
     throw new InvalidArgumentError(
       `checks.handles.every must be a whole number of at least 1, got ${show(every)}.`,
     );
+  return { level: "handles", every };
 }
 
 function defaultChecks(): Checks {

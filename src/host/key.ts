@@ -2,6 +2,7 @@
  * Keys: how a hash table finds, takes and reads what its entries are called by. A key becomes the two words that an
  * entry would hold and a hash; a string stays text until an entry is made, so that a lookup makes no object.
  */
+import { TypeMismatchError } from "../memory/errors.js";
 import {
   type Address,
   NAN_HIGH,
@@ -19,6 +20,8 @@ import { entryWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
 import type { BoundType } from "./bind.js";
 import { createCodec } from "./codec.js";
+import { show } from "./schema.js";
+import { asView } from "./view.js";
 
 export interface KeyCodec {
   /** The entry of a key, or 0. @throws TypeMismatchError for what can be no key of this table */
@@ -86,7 +89,8 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
   function preparePair(key: unknown): void {
     if (typeof key === "number") {
       checkScalar(key);
-      scratchF64[0] = key === 0 ? 0 : key; // -0 is 0, as in a Map
+      const number = spec.scalar?.slot === SLOT_F32 ? Math.fround(key) : key;
+      scratchF64[0] = number === 0 ? 0 : number; // -0 is 0, as in a Map
       prepared.first = Number.isNaN(key) ? 0 : scratchI32[0];
       prepared.second = Number.isNaN(key) ? NAN_HIGH : scratchI32[1];
     } else {
@@ -101,9 +105,13 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
   }
 
   function prepareWord(key: unknown): void {
+    // The codec would build an object from a literal: one that nobody could look up, and that a lookup would leak.
+    if (slot === SLOT_REF && typeof key === "object" && key !== null && asView(key) === undefined)
+      throw new TypeMismatchError(`${where} must be an object that exists already, got ${show(key)}.`);
     const owned = codec.own(key) as number;
     if (slot === SLOT_F32) {
-      scratchF32[0] = owned === 0 ? 0 : owned;
+      scratchF32[0] = owned;
+      if (scratchF32[0] === 0) scratchF32[0] = 0; // -0 is 0, as in a Map, and so is what rounds to it
       prepared.first = Number.isNaN(owned) ? NAN_HIGH : scratchI32[0];
     } else prepared.first = owned | 0;
     if (slot === SLOT_REF && owned !== 0) i32[owned]--;

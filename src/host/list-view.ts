@@ -7,7 +7,7 @@ import { type Codec, createCodec, type OwnedBits } from "./codec.js";
 import type { Context } from "./context.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
-import { addressOf, hide, stale, type View } from "./view.js";
+import { addressOf, asView, hide, stale, type View } from "./view.js";
 
 /** Behind every list view, so that tools can tell one. */
 export class ListView {}
@@ -67,16 +67,22 @@ function defineReading(prototype: object, type: BoundType, { read, holds }: Code
     },
   });
   hide(prototype, "at", function (this: View, index: number) {
+    const whole = index | 0;
+    // Array rounds towards zero, and takes what is no number for 0.
+    const from = whole === index ? whole : Math.trunc(index) || 0;
     const length = lengthOf(this);
-    const position = index < 0 ? index + length : index;
-    if (!(position >= 0 && position < length)) return undefined;
-    return read(i32[this["@address"] + LIST_ITEMS] + (position | 0) * words);
+    const position = from < 0 ? from + length : from;
+    if (position < 0 || position >= length) return undefined;
+    return read(i32[this["@address"] + LIST_ITEMS] + position * words);
   });
   hide(prototype, "forEach", function (this: View, visit: (item: unknown, index: number) => void) {
     for (let index = 0; index < lengthOf(this); index++)
       visit(read(i32[this["@address"] + LIST_ITEMS] + index * words), index);
   });
   hide(prototype, "indexOf", function (this: View, item: unknown) {
+    const sought = asView(item);
+    if (sought !== undefined) addressOf(sought);
+    else if (typeof item === "object" && item !== null) return -1;
     const length = lengthOf(this);
     const items = i32[this["@address"] + LIST_ITEMS];
     for (let index = 0; index < length; index++) if (holds(items + index * words, item)) return index;
@@ -150,7 +156,8 @@ class ListOperations {
   /** Append to a list that the caller keeps alive. What was appended before an error stays. */
   private appendAll(list: Address, items: Iterable<unknown>): void {
     if (Array.isArray(items)) {
-      this.lists.reserve(list, items.length);
+      const { length } = items as { length: unknown }; // a Proxy's may be anything
+      if (Number.isSafeInteger(length)) this.lists.reserve(list, length as number);
       for (let index = 0; index < items.length; index++) this.append(list, items[index]);
     } else for (const item of items) this.append(list, item);
   }
@@ -269,9 +276,10 @@ class ListOperations {
   }
 
   private positionOrUndefined(list: Address, index: number): number | undefined {
+    if (!Number.isInteger(index)) return undefined;
     const length = this.i32[list + LIST_LENGTH];
     const position = index < 0 ? index + length : index;
-    return Number.isInteger(position) && position >= 0 && position < length ? position : undefined;
+    return position >= 0 && position < length ? position : undefined;
   }
 
   private position(view: View, index: number): number {

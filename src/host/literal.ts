@@ -68,7 +68,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
  */
 function creatorText(type: BoundType, sizeClass: number): string {
   const indices = [...type.slots.keys()];
-  const isTuple = type.descriptor.kind === "tuple";
+  const isTuple = type.descriptor["@kind"] === "tuple";
   const body = `
     let seen = 0;
     ${indices.map((index) => readText(type, index)).join("\n    ")}
@@ -146,7 +146,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
   const { context, slots, layout } = type;
   const { i32 } = context.core.memory;
   const zeroed = zeroedWords(type);
-  const isTuple = type.descriptor.kind === "tuple";
+  const isTuple = type.descriptor["@kind"] === "tuple";
   return (init) => {
     checkLiteral(type, init);
     const literal = init as Record<string, unknown>;
@@ -213,7 +213,7 @@ function checkLiteral(type: BoundType, init: unknown): void {
     throw new TypeMismatchError(
       `A ${type.text} is made from a literal, not from a ${view["@type"].text} that exists already: retain() that one.`,
     );
-  if (type.descriptor.kind === "tuple") {
+  if (type.descriptor["@kind"] === "tuple") {
     if (!Array.isArray(init) || init.length !== type.slots.length)
       throw new TypeMismatchError(
         `A ${type.text} is made from an array of ${type.slots.length} items, got ${show(init)}.`,

@@ -74,7 +74,7 @@ export function as<T extends ObjectType>(type: T, ref: Any | Borrowed): ReadOf<T
   if (isA(type, ref)) return ref;
   const view = asView(ref);
   const wanted = describe(type, "The type");
-  const name = "typeName" in wanted ? wanted.typeName : wanted.kind;
+  const name = "typeName" in wanted ? wanted.typeName : wanted["@kind"];
   throw new TypeMismatchError(
     `Expected a ${name}, got ${view === undefined ? show(ref) : `a ${view["@type"].text}`}.`,
   );

@@ -74,7 +74,7 @@ export function unsafe(heap: Heap): RawHeap {
 
   function bind(struct: AnyStruct) {
     const descriptor = describe(struct, "The type");
-    if (descriptor.kind !== "struct")
+    if (descriptor["@kind"] !== "struct")
       throw new InvalidArgumentError(`The raw verbs take structs, got ${show(struct)}.`);
     return context.binder.bind(descriptor);
   }

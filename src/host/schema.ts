@@ -34,27 +34,27 @@ export function nextOrdinal(): number {
 
 /** The runtime side of a value type. */
 export interface ScalarDescriptor {
-  readonly kind: "scalar";
+  readonly "@kind": "scalar";
   readonly name: string;
   readonly slot: number;
   readonly hasDefault: true;
 }
 export interface AnyDescriptor {
-  readonly kind: "any";
+  readonly "@kind": "any";
   readonly hasDefault: true;
 }
 export interface OptionalDescriptor {
-  readonly kind: "optional";
+  readonly "@kind": "optional";
   readonly type: unknown;
   readonly hasDefault: true;
 }
 export interface OneOfDescriptor {
-  readonly kind: "oneOf";
+  readonly "@kind": "oneOf";
   readonly types: readonly unknown[];
 }
 /** Containers: types with identity that are not structs. */
 export interface ContainerDescriptor {
-  readonly kind: "list" | "dict" | "set" | "tuple";
+  readonly "@kind": "list" | "dict" | "set" | "tuple";
   readonly "@ordinal": number;
   /** list, set: the item; dict: key and value; tuple: the items. */
   readonly parts: readonly unknown[];
@@ -62,7 +62,7 @@ export interface ContainerDescriptor {
 }
 /** The statics of a struct class. */
 export interface StructDescriptor {
-  readonly kind: "struct";
+  readonly "@kind": "struct";
   readonly "@ordinal": number;
   readonly "@declaration": StructDeclaration;
   readonly typeName: string;
@@ -89,8 +89,7 @@ export function describe(type: unknown, where: string): Descriptor {
   const isDescribed =
     candidate !== null &&
     (typeof candidate === "object" || typeof candidate === "function") &&
-    typeof candidate.kind === "string" &&
-    DESCRIPTOR_KINDS.has(candidate.kind);
+    DESCRIPTOR_KINDS.has(candidate["@kind"]);
   if (!isDescribed)
     throw new InvalidArgumentError(
       `${where} must be a heap type (f64, str, any, a struct, list(...) and so on), got ${show(type)}.`,
@@ -99,7 +98,7 @@ export function describe(type: unknown, where: string): Descriptor {
 }
 
 export function isObjectDescriptor(descriptor: Descriptor): descriptor is ObjectDescriptor {
-  return descriptor.kind === "struct" || "@ordinal" in descriptor;
+  return descriptor["@kind"] === "struct" || "@ordinal" in descriptor;
 }
 
 const DESCRIPTOR_KINDS = new Set([
@@ -115,7 +114,7 @@ const DESCRIPTOR_KINDS = new Set([
 ]);
 
 function scalar<V>(name: string, slot: number): ValueType<V> {
-  const descriptor: ScalarDescriptor = { kind: "scalar", name, slot, hasDefault: true };
+  const descriptor: ScalarDescriptor = { "@kind": "scalar", name, slot, hasDefault: true };
   return descriptor as unknown as ValueType<V>;
 }
 
@@ -136,20 +135,20 @@ export const bool: ValueType<boolean> = scalar("bool", SLOT_BOOL);
 /** A string: immutable, shared by reference inside the heap, read as a JavaScript string. */
 export const str: ValueType<string> = scalar("str", SLOT_STR);
 
-const anyDescriptor: AnyDescriptor = { kind: "any", hasDefault: true };
+const anyDescriptor: AnyDescriptor = { "@kind": "any", hasDefault: true };
 /** null, a boolean, a number, a string or any heap object: what a Python container holds. 8 bytes. */
 export const any: AnyType = anyDescriptor as unknown as AnyType;
 
 /** The same type, or null. */
 export function optional<T>(type: T): OptionalType<T> {
-  const descriptor: OptionalDescriptor = { kind: "optional", type, hasDefault: true };
+  const descriptor: OptionalDescriptor = { "@kind": "optional", type, hasDefault: true };
   return descriptor as unknown as OptionalType<T>;
 }
 
 /** A reference to an instance of any of these types: a syntax tree's child, a scene's item. */
 export function oneOf<const T extends readonly unknown[]>(...types: T): OneOfType<T> {
   if (types.length === 0) throw new InvalidArgumentError("oneOf needs at least one type.");
-  const descriptor: OneOfDescriptor = { kind: "oneOf", types };
+  const descriptor: OneOfDescriptor = { "@kind": "oneOf", types };
   return descriptor as unknown as OneOfType<T>;
 }
 
@@ -192,7 +191,7 @@ function newInternNode(): InternNode {
 }
 
 function container(
-  kind: ContainerDescriptor["kind"],
+  kind: ContainerDescriptor["@kind"],
   parts: readonly unknown[],
   hasDefault: boolean,
 ): ContainerDescriptor {
@@ -206,7 +205,7 @@ function container(
     }
     node = next;
   }
-  node.descriptor ??= { kind, "@ordinal": nextOrdinal(), parts: [...parts], hasDefault };
+  node.descriptor ??= { "@kind": kind, "@ordinal": nextOrdinal(), parts: [...parts], hasDefault };
   return node.descriptor;
 }
 
@@ -214,12 +213,12 @@ function container(
 const wrappers = newInternNode();
 function internKey(part: unknown, kind: string): object {
   const descriptor = describe(part, `A part of ${kind}(...)`);
-  if (descriptor.kind !== "optional" && descriptor.kind !== "oneOf") return descriptor;
+  if (descriptor["@kind"] !== "optional" && descriptor["@kind"] !== "oneOf") return descriptor;
   let node = wrappers;
   const path =
-    descriptor.kind === "optional"
+    descriptor["@kind"] === "optional"
       ? [optional, internKey(descriptor.type, "optional")]
-      : [oneOf, ...descriptor.types];
+      : [oneOf, ...descriptor.types.map((type) => internKey(type, "oneOf"))];
   for (const step of path as object[]) {
     let next = node.next.get(step);
     if (next === undefined) {
@@ -231,8 +230,16 @@ function internKey(part: unknown, kind: string): object {
   return node;
 }
 
-/** A short rendering of any value for an error message. */
+/** A short rendering of any value for an error message. A Proxy or an accessor that throws does not get in the way. */
 export function show(value: unknown): string {
+  try {
+    return render(value);
+  } catch {
+    return typeof value === "function" ? "a function" : "an object that cannot be read";
+  }
+}
+
+function render(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;

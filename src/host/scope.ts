@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "../memory/errors.js";
 import { isOwned } from "./handle.js";
 import type { Heap } from "./heap.js";
-import { release, retain } from "./ownership.js";
+import { release } from "./ownership.js";
 import { show } from "./schema.js";
 import type { Borrowed, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
 import { asView } from "./view.js";
@@ -10,7 +10,8 @@ import { asView } from "./view.js";
 /** The verbs of TC39's DisposableStack, and `new`. Close it with `using` or `[Symbol.dispose]()`. */
 export class Scope implements Disposable {
   private readonly heap: Heap;
-  private readonly closers: (() => void)[] = [];
+  /** What to do when it closes, in the order in which it came: handles to release and functions to call. */
+  private readonly closers: (Owned | (() => void))[] = [];
   private isClosed = false;
 
   /** @internal Scopes come from `heap.scope()`. */
@@ -32,7 +33,7 @@ export class Scope implements Disposable {
       throw new InvalidArgumentError(
         `scope.use takes a handle that has not been released, got ${show(handle)}.`,
       );
-    this.closers.push(() => release(handle));
+    this.closers.push(handle);
     return handle;
   }
 
@@ -61,12 +62,21 @@ export class Scope implements Disposable {
     let failure: { error: unknown } | undefined;
     for (let close = this.closers.pop(); close !== undefined; close = this.closers.pop()) {
       try {
-        close();
+        if (typeof close === "function") close();
+        else release(close);
       } catch (error) {
         failure = { error: failure === undefined ? error : suppressed(error, failure.error) };
       }
     }
     if (failure !== undefined) throw failure.error;
+  }
+
+  /** @internal Own these no more, if this scope does: they leave with the result of its body, and a scope of their own. */
+  letLeave(values: readonly unknown[]): Scope {
+    const chosen = new Set(values);
+    const leaving = new Scope(this.heap);
+    for (const closer of this.closers.splice(0)) (chosen.has(closer) ? leaving : this).closers.push(closer);
+    return leaving;
   }
 
   private requireOpen(): void {
@@ -88,17 +98,24 @@ export function suppressed(error: unknown, earlier: unknown): Error {
 export function runInScope<R>(heap: Heap, body: (scope: Scope) => R): R {
   const scope = new Scope(heap);
   let result: R;
+  let isAsync: boolean;
   try {
     result = body(scope);
+    isAsync = isThenable(result);
   } catch (error) {
     throw closeAfter(scope, error);
   }
-  if (result instanceof Promise) return settle(scope, result) as R;
-  return letEscape(scope, result);
+  return isAsync ? (settle(scope, result) as R) : letEscape(scope, result);
 }
 
-async function settle<R>(scope: Scope, promise: Promise<R>): Promise<R> {
-  let result: R;
+/** A promise, whoever made it. A heap object is none, whatever its fields and methods are called. */
+function isThenable(value: unknown): boolean {
+  if (asView(value) !== undefined || value === null || value === undefined) return false;
+  return typeof (value as { then?: unknown }).then === "function";
+}
+
+async function settle<R>(scope: Scope, promise: R): Promise<Awaited<R>> {
+  let result: Awaited<R>;
   try {
     result = await promise;
   } catch (error) {
@@ -117,13 +134,16 @@ function closeAfter(scope: Scope, error: unknown): unknown {
   }
 }
 
-/** Keep the objects of returned handles alive over the close: each leaves as a new handle. */
+/**
+ * A handle that is the result, or an item of it, leaves with it, if the scope owns it: another owner keeps what is its
+ * own. If closing throws, nobody receives the result, and it is released too.
+ */
 function letEscape<R>(scope: Scope, result: R): R {
-  const keep = (value: unknown): unknown => {
-    const view = asView(value);
-    return view !== undefined && isOwned(view) ? retain(value as Borrowed) : value;
-  };
-  const kept = Array.isArray(result) ? result.map(keep) : keep(result);
-  scope[Symbol.dispose]();
-  return kept as R;
+  const leaving = scope.letLeave(Array.isArray(result) ? result : [result]);
+  try {
+    scope[Symbol.dispose]();
+  } catch (error) {
+    throw closeAfter(leaving, error);
+  }
+  return result;
 }

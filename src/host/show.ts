@@ -18,35 +18,48 @@ export function defineShown(prototype: object): void {
 
 /** Objects being shown now, outermost first: views of one object are not the same to the inspector. */
 const beingShown: Address[] = [];
+/** What the inspector shows of a list unless it is told otherwise. */
 const ITEMS_SHOWN = 100;
 
-function inspectView(this: View, depth: number, options: InspectOptions, inspect: Inspect): string {
+/** @param depth how many levels may still be shown; null: all */
+function inspectView(this: View, depth: number | null, options: InspectOptions, inspect: Inspect): string {
   const { text } = this["@type"];
   if (!isLive(this)) return `[${text}: not alive]`;
   const address = addressOf(this);
   if (beingShown.includes(address)) return `[Circular ${text}]`;
-  if (depth < 0) return `[${text}]`;
+  if (depth !== null && depth < 0) return `[${text}]`;
   beingShown.push(address);
   try {
-    const inner = options.depth === null ? options : { ...options, depth: (options.depth ?? 2) - 1 };
-    return `${text} ${inspect(plainShape(this, options.maxArrayLength ?? Infinity), inner)}`;
+    const { maxArrayLength = ITEMS_SHOWN } = options;
+    const shape = plainShape(this, Math.max(0, maxArrayLength ?? Infinity));
+    return `${text} ${inspect(shape, { ...options, depth }).replace(/^(Map|Set)\(\d+\)/, `$1(${sizeOf(this)})`)}`;
   } finally {
     beingShown.pop();
   }
 }
 
-/** The contents in the nearest host container, which the inspector knows how to print. */
+/**
+ * The contents in the nearest host container, which the inspector knows how to print. Of a large one only what will be
+ * printed is copied, and the copy says the real size, so that the inspector says how many more there are.
+ */
 function plainShape(view: View, itemsMax: number): unknown {
-  switch (view["@type"].descriptor.kind) {
+  switch (view["@type"].descriptor["@kind"]) {
     case "struct":
       return ownObject(fieldsOf(view));
     case "dict":
-      return new Map(take(entriesOf(view), itemsMax));
+      return Object.defineProperty(new Map(take(entriesOf(view), itemsMax)), "size", { value: sizeOf(view) });
     case "set":
-      return new Set(take(itemsOf(view), itemsMax));
-    default:
-      return take(itemsOf(view), itemsMax);
+      return Object.defineProperty(new Set(take(itemsOf(view), itemsMax)), "size", { value: sizeOf(view) });
+    default: {
+      const items = take(itemsOf(view), itemsMax);
+      items.length = (view as unknown as { length: number }).length;
+      return items;
+    }
   }
+}
+
+function sizeOf(view: View): number {
+  return (view as unknown as { size: number }).size;
 }
 
 function ownObject(entries: Iterable<[string, unknown]>): object {
@@ -55,12 +68,10 @@ function ownObject(entries: Iterable<[string, unknown]>): object {
   return object;
 }
 
-/** At most as many as the inspector prints, and one more so that it says that there are more. */
 function take<T>(items: Iterable<T>, max: number): T[] {
   const taken: T[] = [];
-  const most = Math.min(max, ITEMS_SHOWN) + 1;
   for (const item of items) {
-    if (taken.length === most) break;
+    if (taken.length >= max) break;
     taken.push(item);
   }
   return taken;
@@ -84,6 +95,9 @@ class JsonWriter {
     if (typeof value === "bigint") return String(value);
     const view = asView(value);
     if (view === undefined) return value;
+    // A class's own: JSON.stringify calls it when it comes to the view.
+    const { toJSON } = view as { toJSON?: unknown };
+    if (typeof toJSON === "function" && toJSON !== toJson) return view;
     const address = addressOf(view);
     const path = this.open.get(address);
     if (path !== undefined) return { $ref: path };
@@ -95,8 +109,8 @@ class JsonWriter {
 
   private writeContents(view: View): unknown {
     const type = view["@type"];
-    if (type.descriptor.kind === "struct") return this.writeObject(fieldsOf(view));
-    if (type.descriptor.kind !== "dict") return this.writeArray(itemsOf(view));
+    if (type.descriptor["@kind"] === "struct") return this.writeObject(fieldsOf(view));
+    if (type.descriptor["@kind"] !== "dict") return this.writeArray(itemsOf(view));
     if (hasStringKeys(type)) return this.writeObject(entriesOf(view) as Iterable<[string, unknown]>);
     return this.writeArray(entriesOf(view));
   }

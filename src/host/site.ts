@@ -4,19 +4,33 @@ const FRAMES_MAX = 4;
 /** Frames looked at: the library's own, which are left out, take up some. */
 const STACK_LIMIT = 14;
 
-/** Everything this library is made of starts with this, in the sources and when bundled. */
-const libraryUrl = import.meta.url.replace(/(\/host\/site\.[jt]s|\/[^/]*)$/, "/");
+/**
+ * Everything this library is made of starts with this, in the sources and when bundled. Without the scheme, because a
+ * stack names files by URL or by path: it depends on what loaded them.
+ */
+const libraryPath = import.meta.url.replace(/(\/host\/site\.[jt]s|\/[^/]*)$/, "/").replace(/^file:\/\//, "");
 
 /** Up to four frames outside the library, innermost first, one a line. Takes microseconds: sample it. */
 export function captureSite(): string {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = STACK_LIMIT;
-  const { stack = "" } = new Error();
-  Error.stackTraceLimit = limit;
-  const frames = stack
-    .split("\n")
-    .slice(1)
-    .map((line) => line.trim().replace(/^at /, ""));
-  const outside = frames.filter((frame) => !frame.includes(libraryUrl) && !frame.includes("node:internal/"));
+  const frames = stackLines().map((line) => line.trim().replace(/^at /, ""));
+  const outside = frames.filter((frame) => !frame.includes(libraryPath) && !frame.includes("node:internal/"));
   return (outside.length > 0 ? outside : frames).slice(0, FRAMES_MAX).join("\n");
+}
+
+/**
+ * The stack as lines. Stacks belong to the program: its `Error.prepareStackTrace` may return what it likes, or throw, and
+ * a frozen `Error` takes no limit. A handle is made all the same.
+ */
+function stackLines(): string[] {
+  const limit = Error.stackTraceLimit;
+  try {
+    Reflect.set(Error, "stackTraceLimit", STACK_LIMIT);
+    const { stack } = new Error() as { stack?: unknown };
+    if (Array.isArray(stack)) return stack.map(String); // call sites
+    return typeof stack === "string" ? stack.split("\n").slice(1) : [];
+  } catch {
+    return [];
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", limit);
+  }
 }

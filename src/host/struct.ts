@@ -1,7 +1,7 @@
 /** Declaring structs. */
 import { InvalidArgumentError } from "../memory/errors.js";
 import { WORD_BYTES } from "../memory/layout.js";
-import { structLayout } from "./fields.js";
+import { structFields, structLayout } from "./fields.js";
 import { nextOrdinal, type StructDeclaration, type StructDescriptor, show } from "./schema.js";
 import type { Shape, StructClass, StructOptions } from "./types.js";
 
@@ -31,13 +31,14 @@ export function struct<const N extends string, S extends Shape>(
   for (const field of Reflect.ownKeys(shape)) checkFieldName(name, field);
   const declaration = { options: { ...options } } as StructDeclaration;
   class Base {
-    static readonly kind = "struct";
+    static readonly "@kind" = "struct";
     static readonly typeName = name;
     static readonly shape = shape;
     static readonly "@ordinal" = nextOrdinal();
     static readonly "@declaration" = declaration;
     static get byteSize(): number {
-      return structLayout(this as unknown as StructDescriptor).objectWords * WORD_BYTES;
+      const struct = this as unknown as StructDescriptor;
+      return structLayout(struct, structFields(struct)).objectWords * WORD_BYTES;
     }
     constructor(internal: unknown) {
       if (internal !== CONSTRUCT)
@@ -46,6 +47,7 @@ export function struct<const N extends string, S extends Shape>(
         );
     }
   }
+  Object.defineProperty(Base, "name", { value: name });
   declaration.base = Base as unknown as StructDescriptor;
   return Base as unknown as StructClass<S, N>;
 }

@@ -19,8 +19,6 @@ const READING_METHODS = [
   "findIndex",
   "findLast",
   "findLastIndex",
-  "flat",
-  "flatMap",
   "forEach",
   "join",
   "keys",
@@ -67,6 +65,23 @@ hide(TupleView.prototype, "lastIndexOf", function (this: TupleLike, item: unknow
   return Array.from(this).findLastIndex(
     (other, index) => index <= last && !Number.isNaN(item) && sameItem(other, item),
   );
+});
+
+/** Array's own flatten arrays only, and a tuple in a tuple is a view. */
+function flatten(items: Iterable<unknown>, depth: number): unknown[] {
+  const flat: unknown[] = [];
+  for (const item of items) {
+    if (depth >= 1 && (Array.isArray(item) || item instanceof TupleView))
+      for (const inner of flatten(item as Iterable<unknown>, depth - 1)) flat.push(inner);
+    else flat.push(item);
+  }
+  return flat;
+}
+hide(TupleView.prototype, "flat", function (this: Iterable<unknown>, depth = 1) {
+  return flatten(this, depth);
+});
+hide(TupleView.prototype, "flatMap", function (this: unknown[], visit: (item: unknown) => unknown, self: unknown) {
+  return flatten(this.map(visit, self), 1);
 });
 
 export function defineTuple(type: BoundType): void {

@@ -38,10 +38,13 @@ export const OWNED = Symbol(REFUSAL);
 
 export const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
+/** What a bound type has and nothing else: plain data may well have a key called `@type` (JSON-LD does). */
+export const BOUND = Symbol("bound type");
+
 /** The view behind a value that should be a heap reference, or undefined. */
 export function asView(value: unknown): View | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  return (value as Partial<View>)["@type"] === undefined ? undefined : (value as View);
+  return (value as Partial<View>)["@type"]?.[BOUND] === true ? (value as View) : undefined;
 }
 
 /** Whether the object that a view was made for still lives. */

@@ -9,7 +9,6 @@
  * merge, and where a table grows or shrinks without a collection (`growYoung`, `packIfSparse`).
  */
 import type { Allocator } from "../alloc/allocator.js";
-import { OutOfMemoryError } from "../memory/errors.js";
 import {
   type Address,
   CHUNK_CAPACITY,
@@ -138,8 +137,8 @@ export class Generations {
 
   /**
    * Append all of `from` to the tail of `to` and leave `from` empty. Dense chunks are linked, sparse ones copied, so
-   * that tables do not fill with tombstones; both keep the order. Cannot fail: copying needs no more chunks than it
-   * frees, and the reserve covers the first of them.
+   * that tables do not fill with tombstones; both keep the order. Takes no memory and cannot fail: copying needs no
+   * more chunks than it frees, and the reserve covers the first of them.
    */
   merge(from: number, to: number): void {
     const { i32 } = this;
@@ -193,11 +192,14 @@ export class Generations {
     this.truncate(record, target, free);
   }
 
-  /** Append one object that stands in no table; its flags say tracked. Falls back on the reserve chunk. */
+  /**
+   * Append one object that stands in no table; its flags say tracked. `hasRoom` or `makeRoom` was asked before. The
+   * reserve chunk goes first: what a collection appends here leaves another table, which gives a chunk back.
+   */
   append(generation: number, object: Address): void {
     const { i32 } = this;
     const cursor = this.record(generation) + GENERATION_CURSOR;
-    if ((i32[cursor] & CHUNK_MASK) === 0) this.addChunk(generation, this.takeChunkOrReserve());
+    if ((i32[cursor] & CHUNK_MASK) === 0) this.addChunk(generation, this.takeReserveOrChunk());
     const entry = i32[cursor];
     i32[entry] = object;
     i32[object + HEADER_ENTRY] = entry;
@@ -212,6 +214,14 @@ export class Generations {
       i32[CONTROL_RESERVE_CHUNK] !== 0 ||
       this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS)
     );
+  }
+
+  /** Make room for one entry more and leave the reserve chunk to `merge`. @returns whether there is room */
+  makeRoom(generation: number): boolean {
+    if ((this.i32[this.record(generation) + GENERATION_CURSOR] & CHUNK_MASK) !== 0) return true;
+    if (!this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS)) return false;
+    this.addChunk(generation, this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS));
+    return true;
   }
 
   /** The first live entry of a generation at or behind `from`, or 0; chunks passed on the way are freed. */
@@ -278,7 +288,7 @@ export class Generations {
       if (object === 0) continue;
       if ((cursor & CHUNK_MASK) === 0) {
         i32[cursorWord] = cursor;
-        this.addChunk(generation, this.takeChunkOrReserve());
+        this.addChunk(generation, this.takeReserveOrChunk());
         cursor = i32[cursorWord];
       }
       i32[cursor] = object;
@@ -339,15 +349,12 @@ export class Generations {
     }
   }
 
-  private takeChunkOrReserve(): Address {
-    try {
-      return this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS);
-    } catch (error) {
-      const reserve = this.i32[CONTROL_RESERVE_CHUNK];
-      if (reserve === 0 || !(error instanceof OutOfMemoryError)) throw error;
-      this.i32[CONTROL_RESERVE_CHUNK] = 0;
-      return reserve;
-    }
+  private takeReserveOrChunk(): Address {
+    const { i32 } = this;
+    const reserve = i32[CONTROL_RESERVE_CHUNK];
+    if (reserve === 0) return this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS);
+    i32[CONTROL_RESERVE_CHUNK] = 0;
+    return reserve;
   }
 
   /** A freed chunk becomes the reserve when there is none. */

@@ -1,0 +1,317 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import {
+  DoubleReleaseError,
+  f64,
+  type Handle,
+  Heap,
+  i32,
+  type LeakedHandle,
+  list,
+  optional,
+  refcount,
+  release,
+  retain,
+  struct,
+  UseAfterReleaseError,
+} from "../../../src/index.js";
+import { roots } from "../../../src/inspect/index.js";
+import { makeHeap } from "../../support/heaps.js";
+import { describeBothMakers, heapError, liveObjects, thrownBy } from "./support.js";
+
+class Node extends struct("Node", {
+  value: i32,
+  get next() {
+    return optional(Node);
+  },
+}) {}
+const Point = struct("Point", { x: f64 });
+
+const recordAll = { checks: { handles: { every: 1 } } } as const;
+
+/** The line of this file that calls it, as a stack names it. */
+function here(): string {
+  const line = new Error().stack!.split("\n")[2];
+  return /handle\.test\.ts:\d+/.exec(line)![0];
+}
+
+describeBothMakers("a handle", ({ makeHeap, makeExactHeap }) => {
+  it("owns one reference: giving it up frees what nothing else holds, at once", () => {
+    const heap = makeExactHeap();
+    const node = heap.new(Node, { next: { next: {} } });
+    const before = liveObjects(heap);
+    const kept = retain(node.next!);
+    release(node);
+    expect(liveObjects(heap)).toBe(before - 1);
+    release(kept);
+    expect(liveObjects(heap)).toBe(before - 3);
+    expect(heap.gc.getStats()[2].collections).toBe(0);
+  });
+
+  it("is released by `using` at the end of its block", () => {
+    const heap = makeHeap();
+    const outer = heap.new(Node, {});
+    {
+      using inner = retain(outer);
+      expect(refcount(inner)).toBe(2);
+    }
+    expect(refcount(outer)).toBe(1);
+  });
+
+  it("cannot be used once it is released, though others to the object can", () => {
+    const heap = makeHeap();
+    const first = heap.new(Node, { value: 1, next: {} });
+    const second = retain(first);
+    release(first);
+    const uses = [
+      () => first.value,
+      () => first.next,
+      () => {
+        first.value = 2;
+      },
+      () => retain(first),
+      () => refcount(first),
+      () => heap.toJS(first),
+    ];
+    for (const use of uses) {
+      const error = heapError("USE_AFTER_RELEASE", use);
+      expect(error).toBeInstanceOf(UseAfterReleaseError);
+      expect(error.message).toContain("This handle to a Node was released and cannot be used any more.");
+    }
+    expect([second.value, refcount(second)]).toEqual([1, 1]);
+  });
+
+  it("cannot be released twice, and the second time changes nothing", () => {
+    const heap = makeHeap();
+    const first = heap.new(Node, {});
+    const second = retain(first);
+    release(first);
+    for (const again of [() => release(first), () => first[Symbol.dispose]()]) {
+      const error = heapError("DOUBLE_RELEASE", again);
+      expect(error).toBeInstanceOf(DoubleReleaseError);
+      expect(error.message).toContain("This handle to a Node was released already.");
+    }
+    expect(refcount(second)).toBe(1);
+    release(second);
+    heapError("DOUBLE_RELEASE", () => release(second));
+  });
+
+  it("is not what a field or an item reads as: a borrow cannot be released", () => {
+    const heap = makeHeap();
+    using node = heap.new(Node, { next: { value: 1 } });
+    using nodes = heap.new(list(Node), [node]);
+    for (const borrow of [node.next, nodes.at(0)] as unknown as Handle<Node>[])
+      for (const attempt of [() => release(borrow), () => borrow[Symbol.dispose]()])
+        expect(heapError("INVALID_ARGUMENT", attempt).message).toBe(
+          "This reference to a Node is borrowed: it owns nothing that could be released.",
+        );
+    expect([refcount(node), refcount(node.next!)]).toEqual([2, 1]);
+    const stale = node.next as unknown as Handle<Node>;
+    node.next = null;
+    heapError("STALE_REFERENCE", () => release(stale));
+  });
+
+  it("names the lines that made and released it, where all are recorded", () => {
+    const heap = makeHeap(recordAll);
+    const made = here();
+    const node = heap.new(Node, {}); // made + 1
+    const released = here();
+    release(node); // released + 1
+    const lineAfter = (line: string) => line.replace(/\d+$/, (number) => String(Number(number) + 1));
+    for (const misuse of [() => node.value, () => release(node)]) {
+      const error = thrownBy(misuse) as UseAfterReleaseError;
+      expect(error.madeAt!.split("\n")[0]).toContain(lineAfter(made));
+      expect(error.releasedAt!.split("\n")[0]).toContain(lineAfter(released));
+      expect(error.message).toContain(`\n  made at ${error.madeAt!.split("\n")[0]}\n  released at `);
+      expect(error.message).toContain(lineAfter(released));
+    }
+  });
+
+  it("names the line of whatever made it: new, retain, pop, take, from, a scope", () => {
+    const heap = makeHeap(recordAll);
+    const nodes = heap.new(list(Node), [{}, {}]);
+    const makers: (() => Disposable)[] = [
+      () => heap.new(Node, {}),
+      () => retain(nodes),
+      () => nodes.pop()!,
+      () => nodes.take(0)!,
+      () => heap.from({}) as unknown as Disposable,
+      () => heap.scope((scope) => scope.new(Point, {})),
+    ];
+    for (const make of makers) {
+      const handle = make();
+      handle[Symbol.dispose]();
+      const { madeAt } = thrownBy(() => handle[Symbol.dispose]()) as DoubleReleaseError;
+      expect(madeAt!.split("\n")[0]).toMatch(/handle\.test\.ts:\d+:\d+/);
+      expect(madeAt!.split("\n").length).toBeLessThanOrEqual(4);
+    }
+    release(nodes);
+  });
+
+  it("names no line where none is recorded, and says how to record them", () => {
+    const heap = makeHeap({ checks: "off" });
+    const node = heap.new(Node, {});
+    release(node);
+    for (const misuse of [() => node.value, () => release(node)]) {
+      const error = thrownBy(misuse) as UseAfterReleaseError;
+      expect("madeAt" in error || "releasedAt" in error).toBe(false);
+      expect(error.message).toContain("{ checks: { handles: { every: 1 } } }");
+    }
+    expect(roots(heap)).toEqual([]);
+  });
+
+  it("keeps no line and no record of a borrow that is stale", () => {
+    const heap = makeHeap(recordAll);
+    using node = heap.new(Node, { next: {} });
+    const borrow = node.next!;
+    node.next = null;
+    const error = thrownBy(() => borrow.value) as UseAfterReleaseError;
+    expect("madeAt" in error || "releasedAt" in error).toBe(false);
+  });
+});
+
+describe("which handles are recorded", () => {
+  /** The numbers, from 1, of the handles that are on record. */
+  const recorded = (heap: Heap) => roots(heap).map(({ object }) => (object as unknown as Node).value);
+  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  const makeAt = (heap: Heap, from: number, to: number) => {
+    for (let value = from; value <= to; value++) heap.new(Node, { value });
+  };
+  const makeElsewhere = (heap: Heap, from: number, to: number) => {
+    for (let value = from; value <= to; value++) heap.new(Node, { value });
+  };
+
+  it("the first hundred of a type, then one in a thousand", () => {
+    const heap = makeHeap({ checks: "handles" });
+    makeAt(heap, 1, 3200);
+    expect(recorded(heap)).toEqual([...range(1, 100), 1100, 2100, 3100]);
+  });
+
+  it("a hundred more when a line comes up in the sample that was not seen before", () => {
+    const heap = makeHeap({ checks: "handles" });
+    makeAt(heap, 1, 1000);
+    makeElsewhere(heap, 1001, 2500);
+    expect(recorded(heap)).toEqual([...range(1, 100), ...range(1100, 1199), 2199]);
+    makeAt(heap, 2501, 3300);
+    expect(recorded(heap).at(-1)).toBe(3199);
+  });
+
+  it("a line that comes up among the first hundred, until a hundred were recorded from it", () => {
+    const heap = makeHeap({ checks: "handles" });
+    makeAt(heap, 1, 50);
+    makeElsewhere(heap, 51, 300);
+    expect(recorded(heap)).toEqual(range(1, 150));
+  });
+
+  it("of each type apart, and new ones apart from retained ones", () => {
+    const heap = makeHeap({ checks: "handles" });
+    makeAt(heap, 1, 200);
+    const points = Array.from({ length: 150 }, () => heap.new(Point, {}));
+    expect(roots(heap).filter(({ typeName }) => typeName === "Point")).toHaveLength(100);
+    for (const point of points) retain(point);
+    expect(roots(heap).filter(({ typeName }) => typeName === "Point")).toHaveLength(200);
+    expect(recorded(heap).filter((value) => value !== undefined)).toEqual(range(1, 100));
+  });
+
+  it("every one, or every n-th, where the heap is told so", () => {
+    const all = makeHeap(recordAll);
+    makeAt(all, 1, 300);
+    expect(recorded(all)).toEqual(range(1, 300));
+    const some = makeHeap({ checks: { handles: { every: 7 } } });
+    makeAt(some, 1, 30);
+    expect(recorded(some)).toEqual([1, 8, 15, 22, 29]);
+  });
+
+  it("none with checks off; by the sample with every level that checks more", () => {
+    for (const [checks, count] of [
+      ["off", 0],
+      ["verify", 100],
+      ["stress", 100],
+    ] as const) {
+      const heap = makeHeap({ checks });
+      for (let index = 0; index < 120; index++) heap.new(Point, {});
+      expect(roots(heap)).toHaveLength(count);
+    }
+  });
+
+  it("until they are released", () => {
+    const heap = makeHeap(recordAll);
+    const [first, second] = [heap.new(Node, { value: 1 }), heap.new(Node, { value: 2 })];
+    release(first);
+    expect(recorded(heap)).toEqual([2]);
+    release(second);
+    expect(recorded(heap)).toEqual([]);
+  });
+});
+
+describe("a handle that is dropped without release", () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  /** Let the host's collector run until a condition holds, or it has had chances enough. */
+  async function settle(isDone: () => boolean) {
+    for (let turn = 0; turn < 30 && !isDone(); turn++) {
+      collectGarbage();
+      await new Promise(setImmediate);
+    }
+  }
+  function watch(heap: Heap): LeakedHandle[] {
+    const leaks: LeakedHandle[] = [];
+    heap.onLeakedHandle = (leak) => leaks.push(leak);
+    return leaks;
+  }
+
+  it("is reported once, with its type and the line that made it", async () => {
+    const heap = makeHeap(recordAll);
+    const leaks = watch(heap);
+    const made = ((): string => {
+      const line = here();
+      heap.new(Node, {}); // line + 1
+      return line.replace(/\d+$/, (number) => String(Number(number) + 1));
+    })();
+    await settle(() => leaks.length > 0);
+    await settle(() => leaks.length > 1);
+    expect(leaks).toHaveLength(1);
+    expect(leaks[0].typeName).toBe("Node");
+    expect(leaks[0].madeAt.split("\n")[0]).toContain(made);
+    expect(roots(heap).map(({ typeName }) => typeName)).toEqual(["Node"]);
+  });
+
+  it("is reported on the console unless the heap is told otherwise", async () => {
+    const heap = makeHeap(recordAll);
+    const { warn } = console;
+    const warnings: string[] = [];
+    console.warn = (text: string) => warnings.push(text);
+    try {
+      (() => heap.new(Node, {}))();
+      await settle(() => warnings.length > 0);
+    } finally {
+      console.warn = warn;
+    }
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/^Ouroheap: a handle to a Node was dropped without release; made at\n {2}\S.*handle\.test\.ts/);
+  });
+
+  it("is not reported if it was released, is held, was not recorded, or its heap is gone", async () => {
+    const released = makeHeap(recordAll);
+    const held = makeHeap(recordAll);
+    const off = makeHeap({ checks: "off" });
+    const disposed = Heap.create({ ...recordAll, maximumBytes: 1 << 20 });
+    const leaks = [released, held, off, disposed].map(watch);
+    const kept = held.new(Node, { value: 5 });
+    (() => {
+      release(released.new(Node, {}));
+      off.new(Node, {});
+      disposed.new(Node, {});
+    })();
+    disposed[Symbol.dispose]();
+    // A handle of a heap that is watched too, so that there is something to wait for.
+    const control = makeHeap(recordAll);
+    const reported = watch(control);
+    (() => control.new(Node, {}))();
+    await settle(() => reported.length > 0);
+    await settle(() => false);
+    expect([reported.length, ...leaks.map(({ length }) => length)]).toEqual([1, 0, 0, 0, 0]);
+    expect(kept.value).toBe(5);
+  });
+});

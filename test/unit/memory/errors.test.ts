@@ -1,0 +1,104 @@
+import { describe, expect, it } from "vitest";
+import * as errors from "../../../src/memory/errors.js";
+
+const {
+  ConcurrentModificationError,
+  DoubleReleaseError,
+  HeapCorruptionError,
+  HeapDisposedError,
+  HeapError,
+  InvalidArgumentError,
+  OutOfMemoryError,
+  TypeMismatchError,
+  UseAfterReleaseError,
+} = errors;
+
+/** One of each, with its name and its code: what programs compare and logs show. */
+const samples: [name: string, code: string, error: errors.HeapError][] = [
+  ["HeapError", "SOME_CODE", new HeapError("SOME_CODE", "text")],
+  ["OutOfMemoryError", "OUT_OF_MEMORY", new OutOfMemoryError(64, 1024)],
+  ["UseAfterReleaseError", "USE_AFTER_RELEASE", new UseAfterReleaseError("USE_AFTER_RELEASE", "text")],
+  ["UseAfterReleaseError", "STALE_REFERENCE", new UseAfterReleaseError("STALE_REFERENCE", "text")],
+  ["DoubleReleaseError", "DOUBLE_RELEASE", new DoubleReleaseError("text")],
+  ["TypeMismatchError", "TYPE_MISMATCH", new TypeMismatchError("text")],
+  ["TypeMismatchError", "FOREIGN_HEAP", new TypeMismatchError("text", "FOREIGN_HEAP")],
+  ["InvalidArgumentError", "INVALID_ARGUMENT", new InvalidArgumentError("text")],
+  ["ConcurrentModificationError", "CONCURRENT_MODIFICATION", new ConcurrentModificationError("text")],
+  ["HeapDisposedError", "HEAP_DISPOSED", new HeapDisposedError()],
+  ["HeapCorruptionError", "HEAP_CORRUPTION", new HeapCorruptionError("I3 blocks", 4096, "serial 0")],
+];
+
+describe("the errors", () => {
+  it.each(samples)("%s has the code %s, its own name and a stack that shows it", (name, code, error) => {
+    expect(error.code).toBe(code);
+    expect(error.name).toBe(name);
+    expect(String(error)).toMatch(`${name}: `);
+    expect(error.message).not.toBe("");
+  });
+
+  it.each(samples)("%s (%s) is an instance of its class, of HeapError and of Error", (name, _, error) => {
+    expect(error).toBeInstanceOf(new Map(Object.entries(errors)).get(name));
+    expect(error).toBeInstanceOf(HeapError);
+    expect(error).toBeInstanceOf(Error);
+  });
+
+  it("are all named here", () => {
+    expect(Object.keys(errors).sort()).toEqual([...new Set(samples.map(([name]) => name))].sort());
+  });
+
+  it("name a class that extends one of them after that class", () => {
+    class QuotaError extends OutOfMemoryError {}
+    expect(new QuotaError(1, 2).name).toBe("QuotaError");
+  });
+});
+
+describe("OutOfMemoryError", () => {
+  it("holds both sizes, and says them and a way out", () => {
+    const error = new OutOfMemoryError(64, 1024);
+    expect(error).toMatchObject({ requestedBytes: 64, maximumBytes: 1024 });
+    expect(error.message).toContain("64 bytes");
+    expect(error.message).toContain("1024 bytes");
+    expect(error.message).toContain("maximumBytes");
+  });
+
+  it("takes another message and a cause", () => {
+    const cause = new RangeError("refused");
+    const error = new OutOfMemoryError(64, 1024, "The machine refused.", { cause });
+    expect(error.message).toBe("The machine refused.");
+    expect(error.cause).toBe(cause);
+  });
+});
+
+describe.each([
+  [
+    "UseAfterReleaseError",
+    (...sites: string[]) => new UseAfterReleaseError("USE_AFTER_RELEASE", "text", ...sites),
+  ],
+  ["DoubleReleaseError", (...sites: string[]) => new DoubleReleaseError("text", ...sites)],
+])("%s", (_, make) => {
+  it("holds the lines that made and released the handle", () => {
+    expect(make("a.ts:1", "b.ts:2")).toMatchObject({ madeAt: "a.ts:1", releasedAt: "b.ts:2" });
+  });
+
+  it("has no such property when no line was recorded", () => {
+    expect(Object.keys(make())).not.toContain("madeAt");
+    expect(Object.keys(make())).not.toContain("releasedAt");
+    expect("releasedAt" in make("a.ts:1")).toBe(false);
+  });
+});
+
+describe("InvalidArgumentError", () => {
+  it("keeps its cause", () => {
+    const cause = new Error("below");
+    expect(new InvalidArgumentError("text", { cause }).cause).toBe(cause);
+    expect("cause" in new InvalidArgumentError("text")).toBe(false);
+  });
+});
+
+describe("HeapCorruptionError", () => {
+  it("names the invariant and the address, in fields and in words", () => {
+    const error = new HeapCorruptionError("I3 blocks", 4096, "serial 0");
+    expect(error).toMatchObject({ invariant: "I3 blocks", address: 4096 });
+    expect(error.message).toBe("Invariant I3 blocks is broken at address 4096: serial 0");
+  });
+});
