@@ -18,7 +18,11 @@ interface Example {
 function examplesOf(markdown: string): Example[] {
   const blocks = markdown.matchAll(/```ts run\n([\s\S]*?)```\s+```text\n([\s\S]*?)```/g);
   return [...blocks].map(({ index, 1: code, 2: output }) => ({
-    heading: markdown.slice(0, index).match(/^## .*$/gm)?.at(-1) ?? "",
+    heading:
+      markdown
+        .slice(0, index)
+        .match(/^## .*$/gm)
+        ?.at(-1) ?? "",
     code,
     output,
   }));
@@ -37,14 +41,17 @@ describe("README", () => {
     expect(examples.length).toBeGreaterThanOrEqual(4);
   });
 
-  it.each(examples.map((example, index) => ({ ...example, index })))("$heading, example $index", async ({ code, output, index }) => {
-    const { outputText } = ts.transpileModule(code, {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-    });
-    const file = `${folder}/example-${index}.mjs`;
-    await writeFile(file, outputText);
-    const { stdout, stderr } = await run(process.execPath, [file]);
-    expect(stderr).toBe("");
-    expect(stdout).toBe(output);
-  });
+  it.each(examples.map((example, index) => ({ ...example, index })))(
+    "$heading, example $index",
+    async ({ code, output, index }) => {
+      const { outputText } = ts.transpileModule(code, {
+        compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+      });
+      const file = `${folder}/example-${index}.mjs`;
+      await writeFile(file, outputText);
+      const { stdout, stderr } = await run(process.execPath, [file]);
+      expect(stderr).toBe("");
+      expect(stdout).toBe(output);
+    },
+  );
 });

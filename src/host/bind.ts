@@ -177,7 +177,8 @@ export class Binder {
     }
     const plans = this.planAll(descriptor);
     // Getters of shapes and constructors are user code: if they have used the heap, plans may have come true meanwhile.
-    if (plans.some((plan) => this.byOrdinal[plan.descriptor["@ordinal"]] !== undefined)) return this.bind(descriptor);
+    if (plans.some((plan) => this.byOrdinal[plan.descriptor["@ordinal"]] !== undefined))
+      return this.bind(descriptor);
     markGc(plans, (target) => this.byOrdinal[target["@ordinal"]]?.isGc);
     const { types } = this.context.core;
     const first = types.count;

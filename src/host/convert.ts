@@ -88,7 +88,8 @@ class Importer {
     }
     if (prototypes.length <= 1 && !Array.isArray(source)) return this.objectType;
     const tag = prototypes.length === 2 ? Object.prototype.toString.call(source) : "";
-    if (Array.isArray(source) && Array.isArray(prototypes[0]) && prototypes.length === 2) return this.listType;
+    if (Array.isArray(source) && Array.isArray(prototypes[0]) && prototypes.length === 2)
+      return this.listType;
     if (tag === "[object Map]") return this.mapType;
     if (tag === "[object Set]") return this.setType;
     return this.refuse(

@@ -37,6 +37,7 @@ export function struct<const N extends string, S extends Shape>(
     static readonly "@ordinal" = nextOrdinal();
     static readonly "@declaration" = declaration;
     static get byteSize(): number {
+      // biome-ignore lint/complexity/noThisInStatic: a subclass asks for its own layout
       const struct = this as unknown as StructDescriptor;
       return structLayout(struct, structFields(struct)).objectWords * WORD_BYTES;
     }

@@ -80,9 +80,13 @@ function flatten(items: Iterable<unknown>, depth: number): unknown[] {
 hide(TupleView.prototype, "flat", function (this: Iterable<unknown>, depth = 1) {
   return flatten(this, depth);
 });
-hide(TupleView.prototype, "flatMap", function (this: unknown[], visit: (item: unknown) => unknown, self: unknown) {
-  return flatten(this.map(visit, self), 1);
-});
+hide(
+  TupleView.prototype,
+  "flatMap",
+  function (this: unknown[], visit: (item: unknown) => unknown, self: unknown) {
+    return flatten(this.map(visit, self), 1);
+  },
+);
 
 export function defineTuple(type: BoundType): void {
   const { context, slots, layout } = type;

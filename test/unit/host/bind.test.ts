@@ -4,6 +4,7 @@ import {
   dict,
   f64,
   type Heap,
+  Heap as HeapClass,
   i32,
   list,
   OutOfMemoryError,
@@ -16,7 +17,6 @@ import {
   tuple,
   u8,
 } from "../../../src/index.js";
-import { Heap as HeapClass } from "../../../src/index.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
 import { describeBothMakers, heapError, leaksNothing, messageOf, thrownBy } from "./support.js";
 
@@ -203,7 +203,9 @@ describe("a heap that meets more types than it has room for", () => {
     expect(error.message).toMatch(/types/);
     point.x = 2;
     expect(point.x).toBe(2);
-    leaksNothing(heap, () => messageOf("TOO_MANY_TYPES", () => heap.new(struct("More", { a: list(tuple(any)) }), {})));
+    leaksNothing(heap, () =>
+      messageOf("TOO_MANY_TYPES", () => heap.new(struct("More", { a: list(tuple(any)) }), {})),
+    );
   });
 });
 
@@ -212,7 +214,11 @@ describe("the collector's view of a type", () => {
 
   it("leaves out what can be on no cycle", () => {
     const Leaf = struct("Leaf", { value: f64, text: str });
-    const Holder = struct("Holder", { leaf: optional(Leaf), leaves: list(Leaf), byName: dict(str, list(Leaf)) });
+    const Holder = struct("Holder", {
+      leaf: optional(Leaf),
+      leaves: list(Leaf),
+      byName: dict(str, list(Leaf)),
+    });
     const heap = makeExactHeap();
     for (const make of [
       () => heap.new(Leaf, {}),

@@ -54,7 +54,8 @@ const inList: Places = (heap, type) => ({
     items.set(0, value);
     return items.at(0);
   },
-  create: (value) => (heap.new(list(type) as never, [value] as never) as unknown as [unknown])[Symbol.iterator]().next().value,
+  create: (value) =>
+    (heap.new(list(type) as never, [value] as never) as unknown as [unknown])[Symbol.iterator]().next().value,
 });
 const inDict: Places = (heap, type) => ({
   store: (value) => {
@@ -63,7 +64,9 @@ const inDict: Places = (heap, type) => ({
     return entries.set("key", value).get("key");
   },
   create: (value) =>
-    (heap.new(dict(str, type) as never, [["key", value]] as never) as unknown as Map<string, unknown>).get("key"),
+    (heap.new(dict(str, type) as never, [["key", value]] as never) as unknown as Map<string, unknown>).get(
+      "key",
+    ),
 });
 const inTuple: Places = (heap, type) => {
   const create = (value: unknown) =>
@@ -180,7 +183,8 @@ describe.each(PLACES)("%s", (_, place) => {
         expect(store(value)).toBe(kept);
         expect(create(value)).toBe(kept);
       }
-      for (const [value, kept] of rounds) expect(create(value) === kept || Object.is(create(value), value)).toBe(true);
+      for (const [value, kept] of rounds)
+        expect(create(value) === kept || Object.is(create(value), value)).toBe(true);
       for (const value of refuses) {
         if (value === null) continue;
         expect(messageOf("TYPE_MISMATCH", () => create(value))).toContain("or null");
@@ -325,7 +329,9 @@ describeBothMakers("a reference", ({ makeHeap }) => {
       () => heap.gc.garbage.push(foreign),
     ];
     for (const attempt of attempts)
-      leaksNothing(heap, () => expect(messageOf("FOREIGN_HEAP", attempt)).toContain("a Leaf of another heap"));
+      leaksNothing(heap, () =>
+        expect(messageOf("FOREIGN_HEAP", attempt)).toContain("a Leaf of another heap"),
+      );
     expect([items.length, leaves.length, entries.get("key"), members.size]).toEqual([1, 1, 1, 1]);
   });
 

@@ -136,19 +136,29 @@ describe("heap.from and heap.toJS", () => {
   });
 
   it("take data whose keys are called like the library's own", () => {
-    const value = { "@type": "Person", "@id": 5, nested: { "@type": null, "@address": 1 }, list: [{ "@type": ["a", "b"] }] };
+    const value = {
+      "@type": "Person",
+      "@id": 5,
+      nested: { "@type": null, "@address": 1 },
+      list: [{ "@type": ["a", "b"] }],
+    };
     expect(roundTrip(value)).toEqual(value);
     expect(roundTrip({ "@type": { context: {} } })).toEqual({ "@type": { context: {} } });
   });
 
   it("define what they copy as own properties: `__proto__` in data sets nothing", () => {
-    const hostile = JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1, "toString": 2}') as object;
+    const hostile = JSON.parse(
+      '{"__proto__": {"polluted": true}, "constructor": 1, "toString": 2}',
+    ) as object;
     const result = roundTrip(hostile) as Record<string, unknown>;
     expect(Object.keys(result)).toEqual(["__proto__", "constructor", "toString"]);
     expect(Object.getPrototypeOf(result)).toBe(Object.prototype);
     expect((result as { polluted?: unknown }).polluted).toBeUndefined();
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
-    expect(Object.getOwnPropertyDescriptor(result, "__proto__")).toMatchObject({ writable: true, enumerable: true });
+    expect(Object.getOwnPropertyDescriptor(result, "__proto__")).toMatchObject({
+      writable: true,
+      enumerable: true,
+    });
   });
 
   it("go as deep as memory does", () => {
@@ -180,7 +190,9 @@ describe("heap.from", () => {
     });
     const heap = makeHeap();
     const instance = runInNewContext("new (class Foo { a = 1 })()") as object;
-    expect(messageOf("INVALID_ARGUMENT", () => heap.from([instance]))).toContain("$[0] is an instance of Foo");
+    expect(messageOf("INVALID_ARGUMENT", () => heap.from([instance]))).toContain(
+      "$[0] is an instance of Foo",
+    );
   });
 
   it("leaves out what is not enumerable", () => {
@@ -192,7 +204,8 @@ describe("heap.from", () => {
   class MyMap extends Map {}
   class MyArray extends Array {}
   const withExtra = Object.assign([1, 2], { extra: 1 });
-  const sparse = [1, , 3]; // biome-ignore lint/suspicious/noSparseArray: the hole is the point
+  // biome-ignore lint/suspicious/noSparseArray: the hole is what is tested
+  const sparse = [1, , 3];
   const longSparse: unknown[] = [];
   longSparse.length = 2 ** 32 - 1;
   const accessor = {
@@ -208,7 +221,11 @@ describe("heap.from", () => {
     ["a symbol", { "odd key": Symbol("s") }, '$["odd key"] is a symbol'],
     ["undefined", [[undefined]], "$[0][0] is undefined, which a heap cannot hold"],
     ["a bigint", { n: 1n }, "$.n is 1n, which a heap cannot hold"],
-    ["a class instance", { a: { b: new Foo() } }, "$.a.b is an instance of Foo: only plain objects, arrays, Maps and Sets are copied"],
+    [
+      "a class instance",
+      { a: { b: new Foo() } },
+      "$.a.b is an instance of Foo: only plain objects, arrays, Maps and Sets are copied",
+    ],
     ["a date", [new Date(0)], "$[0] is an instance of Date"],
     ["a regular expression", { r: /x/ }, "$.r is an instance of RegExp"],
     ["a typed array", { bytes: new Uint8Array(2) }, "$.bytes is an instance of Uint8Array"],
@@ -220,13 +237,28 @@ describe("heap.from", () => {
     ["an accessor in an array", { a: arrayAccessor }, "$.a[0] is an accessor"],
     ["a hole", { a: sparse }, "$.a[1] is missing from the array"],
     ["a hole, in an array of the greatest length", longSparse, "$[0] is missing from the array"],
-    ["a property beside an array's items", { a: withExtra }, "$.a.extra is a property beside an array's items"],
+    [
+      "a property beside an array's items",
+      { a: withExtra },
+      "$.a.extra is a property beside an array's items",
+    ],
     ["a value of a Map", new Map([["key", new Foo()]]), "$.key is an instance of Foo"],
     ["a key of a Map", new Map([[new Foo(), 1]]), "$[0] is an instance of Foo"],
-    ["undefined as a key of a Map", new Map([[1, 1], [undefined, 1]] as never), "$[1] is undefined"],
+    [
+      "undefined as a key of a Map",
+      new Map([
+        [1, 1],
+        [undefined, 1],
+      ] as never),
+      "$[1] is undefined",
+    ],
     ["a member of a Set", new Set([1, Symbol("s")]), "$[1] is a symbol"],
     ["the root itself", new Foo(), "$ is an instance of Foo"],
-    ["a map of one, in a realm's disguise", Object.setPrototypeOf({ [Symbol.toStringTag]: "Map" }, { a: 1 }), "$"],
+    [
+      "a map of one, in a realm's disguise",
+      Object.setPrototypeOf({ [Symbol.toStringTag]: "Map" }, { a: 1 }),
+      "$",
+    ],
   ])("refuses %s, says where it stands, and keeps nothing", (_, value, message) => {
     const heap = makeHeap();
     release(heap.from([new Map(), new Set(), {}]));
@@ -253,7 +285,12 @@ describe("heap.from", () => {
 
   it("says where it stood when a Proxy throws, keeps its error as the cause, and keeps nothing", () => {
     const cause = new Error("trapped");
-    const traps: (keyof ProxyHandler<object>)[] = ["get", "getPrototypeOf", "ownKeys", "getOwnPropertyDescriptor"];
+    const traps: (keyof ProxyHandler<object>)[] = [
+      "get",
+      "getPrototypeOf",
+      "ownKeys",
+      "getOwnPropertyDescriptor",
+    ];
     const heap = makeHeap();
     release(heap.from([new Map(), new Set(), {}]));
     const failing = (target: object, trap: string, after: number) => {
@@ -275,15 +312,26 @@ describe("heap.from", () => {
             } catch (error) {
               thrown++;
               expect(error).toMatchObject({ code: "INVALID_ARGUMENT", cause });
-              expect((error as Error).message).toMatch(/^heap\.from: \$\.inner.* could not be read: trapped$/);
+              expect((error as Error).message).toMatch(
+                /^heap\.from: \$\.inner.* could not be read: trapped$/,
+              );
             }
           });
     expect(thrown).toBeGreaterThan(8);
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
     for (const value of [proxy, [proxy], { a: proxy }, new Map([[proxy, 1]]), new Set([proxy])])
-      leaksNothing(heap, () => expect(messageOf("INVALID_ARGUMENT", () => heap.from(value))).toContain("could not be read"));
-    const silent = new Proxy({}, { ownKeys: () => { throw Object.create(null); } });
+      leaksNothing(heap, () =>
+        expect(messageOf("INVALID_ARGUMENT", () => heap.from(value))).toContain("could not be read"),
+      );
+    const silent = new Proxy(
+      {},
+      {
+        ownKeys: () => {
+          throw Object.create(null);
+        },
+      },
+    );
     expect(messageOf("INVALID_ARGUMENT", () => heap.from(silent))).toContain("could not be read: an object");
   });
 
@@ -301,8 +349,12 @@ describe("heap.from", () => {
     const heap = makeHeap();
     release(heap.from([]));
     for (const length of [NaN, -1, 1e300, 2 ** 40, "2", {}, undefined]) {
-      const lying = new Proxy([1, 2], { get: (target, key) => (key === "length" ? length : Reflect.get(target, key)) });
-      leaksNothing(heap, () => expect(thrownBy(() => heap.from(lying))).toMatchObject({ code: "INVALID_ARGUMENT" }));
+      const lying = new Proxy([1, 2], {
+        get: (target, key) => (key === "length" ? length : Reflect.get(target, key)),
+      });
+      leaksNothing(heap, () =>
+        expect(thrownBy(() => heap.from(lying))).toMatchObject({ code: "INVALID_ARGUMENT" }),
+      );
     }
   });
 
@@ -312,7 +364,8 @@ describe("heap.from", () => {
       { a: 1, b: [2] },
       {
         ownKeys(target) {
-          for (const object of heap.gc.getObjects()) if (isA(list(any), object)) (object as List<unknown>).push("extra");
+          for (const object of heap.gc.getObjects())
+            if (isA(list(any), object)) (object as List<unknown>).push("extra");
           heap.gc.collect();
           using _temporary = heap.from([new Set(["x"])]);
           return Reflect.ownKeys(target);
@@ -361,7 +414,9 @@ describe("heap.toJS", () => {
   it("refuses what is no reference, or is gone", () => {
     const heap = makeHeap();
     for (const value of [5, null, undefined, {}, [], "x"] as never[])
-      expect(messageOf("INVALID_ARGUMENT", () => heap.toJS(value))).toMatch(/^heap\.toJS copies a heap object, got /);
+      expect(messageOf("INVALID_ARGUMENT", () => heap.toJS(value))).toMatch(
+        /^heap\.toJS copies a heap object, got /,
+      );
     const stale = heap.new(Point, {});
     release(stale);
     messageOf("USE_AFTER_RELEASE", () => heap.toJS(stale));

@@ -9,7 +9,9 @@ const Point = struct("Point", { x: f64, label: str });
 describe("a dict", () => {
   it("does what a Map does", () => {
     const heap = makeHeap();
-    const script = (map: Pick<Map<string, unknown>, "set" | "get" | "has" | "delete" | "size" | "clear" | "entries">) => {
+    const script = (
+      map: Pick<Map<string, unknown>, "set" | "get" | "has" | "delete" | "size" | "clear" | "entries">,
+    ) => {
       const steps: unknown[] = [];
       map.set("a", 1).set("b", "two").set("c", null).set("a", true);
       steps.push([...map.entries()], map.size, map.get("a"), map.get("z"), map.has("c"), map.has("z"));
@@ -50,7 +52,12 @@ describe("a dict", () => {
     expect([lent.x, refcount(lent)]).toEqual([1, 1]);
     using taken = points.take("a")!;
     expect([taken.x, refcount(taken), lent.label]).toEqual([1, 1, "one"]);
-    expect([points.size, points.has("a"), points.take("a"), points.get("a")]).toEqual([1, false, undefined, undefined]);
+    expect([points.size, points.has("a"), points.take("a"), points.get("a")]).toEqual([
+      1,
+      false,
+      undefined,
+      undefined,
+    ]);
     points.set("c", taken);
     expect(refcount(taken)).toBe(2);
     points.set("c", { x: 3 });
@@ -66,13 +73,13 @@ describe("a dict", () => {
       ["true", true],
     ]);
     const before = liveObjects(heap);
-    expect([mixed.take("text"), mixed.take("number"), mixed.take("null"), mixed.take("true"), mixed.take("none")]).toEqual([
-      "a text",
-      1,
-      null,
-      true,
-      undefined,
-    ]);
+    expect([
+      mixed.take("text"),
+      mixed.take("number"),
+      mixed.take("null"),
+      mixed.take("true"),
+      mixed.take("none"),
+    ]).toEqual(["a text", 1, null, true, undefined]);
     expect(liveObjects(heap)).toBe(before - 5); // four keys and a text
     using optionals = heap.new(dict(str, optional(Point)), [["a", null]]);
     expect(optionals.take("a")).toBeNull();
@@ -113,9 +120,9 @@ describe("a dict", () => {
       expect(messageOf("TYPE_MISMATCH", () => points.set("b", 5 as never))).toBe(
         "A value of dict(str, Point) must be Point, got 5.",
       );
-      expect(messageOf("TYPE_MISMATCH", () => points.set(5 as never, { x: 2, label: "made for nothing" }))).toBe(
-        "A key of dict(str, Point) must be a string, got 5.",
-      );
+      expect(
+        messageOf("TYPE_MISMATCH", () => points.set(5 as never, { x: 2, label: "made for nothing" })),
+      ).toBe("A key of dict(str, Point) must be a string, got 5.");
     });
     expect(heap.toJS(points)).toEqual({ a: { x: 1, label: "kept" } });
   });

@@ -174,7 +174,8 @@ describeBothMakers("a handle", ({ makeHeap, makeExactHeap }) => {
 describe("which handles are recorded", () => {
   /** The numbers, from 1, of the handles that are on record. */
   const recorded = (heap: Heap) => roots(heap).map(({ object }) => (object as unknown as Node).value);
-  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => from + index);
   const makeAt = (heap: Heap, from: number, to: number) => {
     for (let value = from; value <= to; value++) heap.new(Node, { value });
   };
@@ -289,7 +290,9 @@ describe("a handle that is dropped without release", () => {
       console.warn = warn;
     }
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/^Ouroheap: a handle to a Node was dropped without release; made at\n {2}\S.*handle\.test\.ts/);
+    expect(warnings[0]).toMatch(
+      /^Ouroheap: a handle to a Node was dropped without release; made at\n {2}\S.*handle\.test\.ts/,
+    );
   });
 
   it("is not reported if it was released, is held, was not recorded, or its heap is gone", async () => {

@@ -59,14 +59,24 @@ const TABLES: [string, (heap: Heap, key: unknown) => Table][] = [
 
 const long = (letter: string) => letter.repeat(100);
 const KEYS: [string, unknown, unknown[], unknown[]][] = [
-  ["str", str, ["", "a", "b", "ab", "ba", "日本", "\ud800", "\udc00", long("c"), long("d")], [1, null, true, {}, 1n]],
+  [
+    "str",
+    str,
+    ["", "a", "b", "ab", "ba", "日本", "\ud800", "\udc00", long("c"), long("d")],
+    [1, null, true, {}, 1n],
+  ],
   ["f64", f64, [0, 1, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 53, 5e-324], ["1", null, true, 1n, {}]],
   ["f32", f32, [0, 1, -1, 1.5, NaN, Infinity, 2 ** 100], ["1", null, false, 1n]],
   ["i32", i32, [0, 1, -1, 2147483647, -2147483648], [1.5, 2 ** 31, "1", null, true, NaN]],
   ["u32", u32, [0, 1, 4294967295], [-1, 1.5, "1", null]],
   ["u8", u8, [0, 1, 255], [256, -1, "1", null]],
   ["bool", bool, [true, false], [0, 1, "true", null]],
-  ["any", any, ["", "1", 1, true, "true", false, null, 0, NaN, -1.5, "日本"], [1n, {}, [], Symbol("s"), undefined]],
+  [
+    "any",
+    any,
+    ["", "1", 1, true, "true", false, null, 0, NaN, -1.5, "日本"],
+    [1n, {}, [], Symbol("s"), undefined],
+  ],
   ["optional(str)", optional(str), ["", "a", null, "null"], [1, true, {}]],
   ["optional(f64)", optional(f64), [0, null, NaN, 1], ["0", true, {}]],
   ["optional(bool)", optional(bool), [true, false, null], [0, 1, "true"]],
@@ -183,7 +193,8 @@ describe.each(TABLES)("the keys of %s", (_, makeTable) => {
       [undefined, "TYPE_MISMATCH"],
     ] as const)
       leaksNothing(heap, () => {
-        for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)]) messageOf(code, use);
+        for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)])
+          messageOf(code, use);
       });
   });
 
@@ -227,13 +238,13 @@ describe("looking a key up", () => {
         throw new Error("nothing should be allocated");
       },
     });
-    expect([entries.get("a"), entries.get("b"), entries.has(1), members.has("zz"), members.delete("q")]).toEqual([
-      1,
-      undefined,
-      false,
-      false,
-      false,
-    ]);
+    expect([
+      entries.get("a"),
+      entries.get("b"),
+      entries.has(1),
+      members.has("zz"),
+      members.delete("q"),
+    ]).toEqual([1, undefined, false, false, false]);
     expect(allocations).toBe(0);
     delete (allocator as Partial<typeof allocator>).allocate;
   });

@@ -103,10 +103,20 @@ describe.each(KINDS)("a list of %s", (_, type, values) => {
 
   it("finds and reports what is not there as an array does", () => {
     using items = makeItems(makeHeap(), type, [a, b]);
-    expect([items.at(2), items.at(-3), items.at(1e10), items.at(-1e10), items.at(Infinity), items.at(-Infinity)]).toEqual(
-      Array(6).fill(undefined),
-    );
-    expect([items.take(2), items.take(-3), items.delete(5), items.indexOf(g)]).toEqual([undefined, undefined, false, -1]);
+    expect([
+      items.at(2),
+      items.at(-3),
+      items.at(1e10),
+      items.at(-1e10),
+      items.at(Infinity),
+      items.at(-Infinity),
+    ]).toEqual(Array(6).fill(undefined));
+    expect([items.take(2), items.take(-3), items.delete(5), items.indexOf(g)]).toEqual([
+      undefined,
+      undefined,
+      false,
+      -1,
+    ]);
     items.clear();
     expect([items.pop(), items.at(0), items.at(-1), items.take(0)]).toEqual(Array(4).fill(undefined));
   });
@@ -153,7 +163,9 @@ describe("a list", () => {
     expect([...points].map(({ x }) => x)).toEqual([0, 2]);
     points.push(taken);
     expect(refcount(taken)).toBe(2);
-    expect([points.indexOf(borrowed), points.indexOf(popped), points.indexOf(points.at(0)!)]).toEqual([2, -1, 0]);
+    expect([points.indexOf(borrowed), points.indexOf(popped), points.indexOf(points.at(0)!)]).toEqual([
+      2, -1, 0,
+    ]);
     points.delete(0);
     expect(points.at(0)!.x).toBe(2);
   });
@@ -174,9 +186,12 @@ describe("a list", () => {
     using foreign = makeHeap().new(Point, { x: 1 });
     expect(points.indexOf({ x: 1 } as never)).toBe(-1);
     expect(points.indexOf(foreign)).toBe(-1);
-    expect([mixed.indexOf(foreign), mixed.indexOf(NaN), mixed.indexOf("1"), mixed.indexOf(points.at(0)!)]).toEqual([
-      -1, -1, -1, 2,
-    ]);
+    expect([
+      mixed.indexOf(foreign),
+      mixed.indexOf(NaN),
+      mixed.indexOf("1"),
+      mixed.indexOf(points.at(0)!),
+    ]).toEqual([-1, -1, -1, 2]);
     expect([numbers.indexOf(NaN), numbers.indexOf(-0), numbers.indexOf("0" as never)]).toEqual([-1, 1, -1]);
     expect(points.indexOf(undefined as never)).toBe(-1);
   });
@@ -381,9 +396,22 @@ describe("a list whose items' own code reaches for it", () => {
     const heap = makeHeap();
     const acts: ((points: ReturnType<typeof make>) => unknown)[] = [
       (points) => points.push(literal(() => release(points))),
-      (points) => points.push({ x: 1 }, literal(() => release(points)), { x: 2 }),
-      (points) => points.set(0, literal(() => release(points))),
-      (points) => points.insert(0, literal(() => release(points))),
+      (points) =>
+        points.push(
+          { x: 1 },
+          literal(() => release(points)),
+          { x: 2 },
+        ),
+      (points) =>
+        points.set(
+          0,
+          literal(() => release(points)),
+        ),
+      (points) =>
+        points.insert(
+          0,
+          literal(() => release(points)),
+        ),
       (points) => points.assign([{ x: 1 }, literal(() => release(points)), { x: 2 }]),
     ];
     function make() {
@@ -401,7 +429,7 @@ describe("a list whose items' own code reaches for it", () => {
   it("looks for an item without running it", () => {
     const heap = makeHeap();
     using points = heap.new(list(Point), [{ x: 1 }, { x: 2 }]);
-    const nosy = new Proxy({}, { get: () => (points.clear(), undefined) });
+    const nosy = new Proxy({}, { get: () => void points.clear() });
     expect(points.indexOf(nosy as never)).toBe(-1);
     verifyInside(heap);
   });

@@ -20,7 +20,14 @@ import {
   u8,
   u32,
 } from "../../../src/index.js";
-import { describeBothMakers, leaksNothing, liveObjects, messageOf, thrownBy, verifyInside } from "./support.js";
+import {
+  describeBothMakers,
+  leaksNothing,
+  liveObjects,
+  messageOf,
+  thrownBy,
+  verifyInside,
+} from "./support.js";
 
 class Node extends struct("Node", {
   value: i32,
@@ -135,7 +142,9 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
       expect(messageOf("INVALID_ARGUMENT", make({ valu: 1 }))).toBe(
         'Struct "Node" has no field "valu". Its fields: value, label, left, right, children.',
       );
-      expect(messageOf("INVALID_ARGUMENT", make({ value: 1, label: "a", extra: undefined }))).toContain('"extra"');
+      expect(messageOf("INVALID_ARGUMENT", make({ value: 1, label: "a", extra: undefined }))).toContain(
+        '"extra"',
+      );
       expect(messageOf("INVALID_ARGUMENT", make({ left: { children: [{ z: 1 }] } }))).toContain('"z"');
       expect(messageOf("INVALID_ARGUMENT", make({ left: { "@type": "Node" } }))).toContain('"@type"');
       expect(messageOf("INVALID_ARGUMENT", () => heap.new(Point, { x: 1, z: 1 } as never))).toContain('"z"');
@@ -172,7 +181,9 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
       expect(messageOf("TYPE_MISMATCH", () => heap.new(Point, point))).toBe(
         "A Point is made from a literal, not from a Point that exists already: retain() that one.",
       );
-      expect(messageOf("TYPE_MISMATCH", () => heap.new(Point, other as never))).toContain("not from a Node that exists");
+      expect(messageOf("TYPE_MISMATCH", () => heap.new(Point, other as never))).toContain(
+        "not from a Node that exists",
+      );
     });
   });
 
@@ -357,8 +368,17 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
       () => heap.new(Node, { label: "x", children: items() }),
       () => heap.new(list(Node), items()),
       () => heap.new(list(any), [1, "text", kept, Symbol("no") as never]),
-      () => heap.new(dict(str, Node), [["a", { value: 1 }], ["b", kept], ["c", throwing]]),
-      () => heap.new(dict(Node, any), [[kept, "text"], [kept, Symbol("no") as never]]),
+      () =>
+        heap.new(dict(str, Node), [
+          ["a", { value: 1 }],
+          ["b", kept],
+          ["c", throwing],
+        ]),
+      () =>
+        heap.new(dict(Node, any), [
+          [kept, "text"],
+          [kept, Symbol("no") as never],
+        ]),
       () => heap.new(set(any), ["text", kept, 1, Symbol("no") as never]),
       () => heap.new(tuple(Node, str, any, Node), [{ value: 1 }, "text", kept, throwing]),
       () => heap.new(tuple(str, any, Point), ["text", "other text", { x: "no" } as never]),
@@ -507,7 +527,15 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
     const values: Record<string, unknown> = {};
     using node = heap.new(Node, { value: 1 });
     WIDE_NAMES.forEach((name, index) => {
-      values[name] = [index, `text ${index}`, index % 2 ? null : "any", node, index % 256, BigInt(index), [index]][index % 7];
+      values[name] = [
+        index,
+        `text ${index}`,
+        index % 2 ? null : "any",
+        node,
+        index % 256,
+        BigInt(index),
+        [index],
+      ][index % 7];
     });
     using empty = heap.new(Wide, {});
     expect([empty.field0, empty.field1, empty.field2, empty.field3, empty.field4, empty.field5]).toEqual([
@@ -521,11 +549,15 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
     using wide = heap.new(Wide, values as never);
     expect(heap.toJS(wide)).toEqual({
       ...values,
-      ...Object.fromEntries(WIDE_NAMES.filter((_, index) => index % 7 === 3).map((name) => [name, heap.toJS(node)])),
+      ...Object.fromEntries(
+        WIDE_NAMES.filter((_, index) => index % 7 === 3).map((name) => [name, heap.toJS(node)]),
+      ),
     });
     const count = refcount(node);
     leaksNothing(heap, () => {
-      messageOf("TYPE_MISMATCH", () => heap.new(Wide, { ...values, [WIDE_NAMES.at(-1)!]: Symbol("no") } as never));
+      messageOf("TYPE_MISMATCH", () =>
+        heap.new(Wide, { ...values, [WIDE_NAMES.at(-1)!]: Symbol("no") } as never),
+      );
       messageOf("INVALID_ARGUMENT", () => heap.new(Wide, { ...values, more: 1 } as never));
       messageOf("TYPE_MISMATCH", () => heap.new(Wide, 5 as never));
     });

@@ -48,7 +48,9 @@ describe("retain", () => {
 
   it("refuses what is no reference", () => {
     for (const value of NOTHINGS)
-      expect(messageOf("INVALID_ARGUMENT", () => retain(value))).toMatch(/^retain takes a reference to a heap object, got /);
+      expect(messageOf("INVALID_ARGUMENT", () => retain(value))).toMatch(
+        /^retain takes a reference to a heap object, got /,
+      );
   });
 });
 
@@ -85,7 +87,8 @@ describe("is", () => {
     using node = heap.new(Node, {});
     const stale = heap.new(Node, {});
     release(stale);
-    for (const value of NOTHINGS.filter((value) => value !== null)) messageOf("INVALID_ARGUMENT", () => is(node, value));
+    for (const value of NOTHINGS.filter((value) => value !== null))
+      messageOf("INVALID_ARGUMENT", () => is(node, value));
     messageOf("USE_AFTER_RELEASE", () => is(stale, node));
     messageOf("USE_AFTER_RELEASE", () => is(node, stale));
   });
@@ -134,7 +137,11 @@ describe("isA and as", () => {
       true,
       false,
     ]);
-    expect([isA(list(f64), numbers), isA(list(i32), numbers), isA(Point, node)]).toEqual([true, false, false]);
+    expect([isA(list(f64), numbers), isA(list(i32), numbers), isA(Point, node)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
     expect(as(Node, node).value).toBe(7);
     expect(as(Node, node)).toBe(node);
     expect(as(list(f64), numbers).at(0)).toBe(8);
@@ -146,7 +153,9 @@ describe("isA and as", () => {
     using numbers = heap.new(list(f64), []);
     expect(messageOf("TYPE_MISMATCH", () => as(Point, node))).toBe("Expected a Point, got a Node.");
     expect(messageOf("TYPE_MISMATCH", () => as(Node, numbers))).toBe("Expected a Node, got a list(f64).");
-    expect(messageOf("TYPE_MISMATCH", () => as(list(i32), numbers))).toBe("Expected a list, got a list(f64).");
+    expect(messageOf("TYPE_MISMATCH", () => as(list(i32), numbers))).toBe(
+      "Expected a list, got a list(f64).",
+    );
     expect(messageOf("TYPE_MISMATCH", () => as(Node, "node"))).toBe('Expected a Node, got "node".');
     expect(messageOf("TYPE_MISMATCH", () => as(Node, null))).toBe("Expected a Node, got null.");
   });
@@ -156,7 +165,9 @@ describe("isA and as", () => {
     const stale = heap.new(Node, {});
     release(stale);
     for (const type of [f64, str, any, optional(Node)] as never[])
-      expect(messageOf("INVALID_ARGUMENT", () => isA(type, stale))).toContain("isA takes a struct or container type");
+      expect(messageOf("INVALID_ARGUMENT", () => isA(type, stale))).toContain(
+        "isA takes a struct or container type",
+      );
     for (const type of [5, null, Map, {}] as never[]) messageOf("INVALID_ARGUMENT", () => as(type, stale));
     messageOf("USE_AFTER_RELEASE", () => isA(Node, stale));
     messageOf("USE_AFTER_RELEASE", () => as(Node, stale));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { show } from "../../../src/host/schema.js";
 import {
   any,
   dict,
@@ -14,7 +15,6 @@ import {
   struct,
   tuple,
 } from "../../../src/index.js";
-import { show } from "../../../src/host/schema.js";
 import { makeHeap } from "../../support/heaps.js";
 import { messageOf } from "./support.js";
 
@@ -88,13 +88,18 @@ describe("a type", () => {
       [5, "Bad.field must be a heap type"],
       [optional(i64), "optional(i64) cannot be stored"],
       [oneOf(Point, f64), "oneOf takes structs and containers, not f64"],
-      [oneOf(optional(Point)), "not optional(Point). For null write optional(oneOf(...)), for mixed values any."],
+      [
+        oneOf(optional(Point)),
+        "not optional(Point). For null write optional(oneOf(...)), for mixed values any.",
+      ],
       [oneOf(any), "not any"],
       [dict(i64, f64), "an i64 cannot be a key"],
       [set(i64), "an i64 cannot be a key"],
     ];
     for (const [type, message] of wrong)
-      expect(messageOf("INVALID_ARGUMENT", () => heap.new(struct("Bad", { field: type }), {} as never))).toContain(message);
+      expect(
+        messageOf("INVALID_ARGUMENT", () => heap.new(struct("Bad", { field: type }), {} as never)),
+      ).toContain(message);
     using good = heap.new(struct("Bad", { field: f64 }), { field: 1 });
     expect(good.field).toBe(1);
   });

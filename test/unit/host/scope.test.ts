@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { suppressed } from "../../../src/host/scope.js";
 import {
   f64,
   type Handle,
@@ -11,7 +12,6 @@ import {
   type Scope,
   struct,
 } from "../../../src/index.js";
-import { suppressed } from "../../../src/host/scope.js";
 import { makeHeap } from "../../support/heaps.js";
 import { leaksNothing, liveObjects, messageOf, thrownBy } from "./support.js";
 
@@ -362,7 +362,12 @@ describe("a scope over asynchronous code", () => {
     });
     expect(steps).toBe("");
     const result = await promise;
-    expect([steps, result.next!.value, refcount(result), refcount(result.next!)]).toEqual(["body closed ", 1, 1, 1]);
+    expect([steps, result.next!.value, refcount(result), refcount(result.next!)]).toEqual([
+      "body closed ",
+      1,
+      1,
+      1,
+    ]);
     release(result);
     expect(heap.gc.getObjects()).toEqual([]);
   });
@@ -370,7 +375,11 @@ describe("a scope over asynchronous code", () => {
   it("closes when the promise is rejected, and keeps both errors", async () => {
     const heap = makeHeap();
     const [body, closer] = [new Error("body"), new Error("closer")];
-    const rejected = (promise: Promise<unknown>) => promise.then(() => undefined, (error: unknown) => error);
+    const rejected = (promise: Promise<unknown>) =>
+      promise.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
     const one = rejected(
       heap.scope(async (scope) => {
         scope.new(Node, {});
@@ -435,6 +444,7 @@ describe("a scope over asynchronous code", () => {
     expect([step.value, step.then()]).toEqual([1, "next"]);
     release(step);
     const trap = {
+      // biome-ignore lint/suspicious/noThenProperty: a thenable that throws is what is tested
       get then() {
         throw new RangeError("no");
       },

@@ -8,7 +8,9 @@ const Point = struct("Point", { x: f64 });
 describe("a set", () => {
   it("does what a Set does", () => {
     const heap = makeHeap();
-    const script = (members: Pick<Set<unknown>, "add" | "has" | "delete" | "size" | "clear" | typeof Symbol.iterator>) => {
+    const script = (
+      members: Pick<Set<unknown>, "add" | "has" | "delete" | "size" | "clear" | typeof Symbol.iterator>,
+    ) => {
       const steps: unknown[] = [];
       members.add("a").add(1).add("1").add(null).add("a").add(true);
       steps.push([...members], members.size, members.has(1), members.has("true"), members.has(null));
@@ -67,7 +69,9 @@ describe("a set", () => {
       yield "text";
       throw new RangeError("enough");
     }
-    leaksNothing(heap, () => expect(thrownBy(() => heap.new(set(any), failing()))).toBeInstanceOf(RangeError));
+    leaksNothing(heap, () =>
+      expect(thrownBy(() => heap.new(set(any), failing()))).toBeInstanceOf(RangeError),
+    );
     expect(refcount(point)).toBe(1);
     messageOf("TYPE_MISMATCH", () => heap.new(set(any), 5 as never));
   });

@@ -1,16 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  any,
-  f64,
-  i32,
-  list,
-  optional,
-  refcount,
-  release,
-  retain,
-  str,
-  struct,
-} from "../../../src/index.js";
+import { any, f64, i32, list, optional, refcount, release, retain, str, struct } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
 import { leaksNothing, liveObjects, messageOf, verifyInside } from "./support.js";
@@ -181,10 +170,25 @@ describe("a struct's view", () => {
 
 describe("fields of a struct", () => {
   it("may have the names of the library's verbs and of methods of Object", () => {
-    const Odd = struct("Odd", { id: f64, type: str, release: f64, retain: f64, toString: str, hasOwnProperty: f64, size: f64 });
+    const Odd = struct("Odd", {
+      id: f64,
+      type: str,
+      release: f64,
+      retain: f64,
+      toString: str,
+      hasOwnProperty: f64,
+      size: f64,
+    });
     const heap = makeHeap();
     using odd = heap.new(Odd, { id: 1, type: "t", release: 2, toString: "s", hasOwnProperty: 3 });
-    expect([odd.id, odd.type, odd.release, odd.toString, odd.hasOwnProperty, odd.size]).toEqual([1, "t", 2, "s", 3, 0]);
+    expect([odd.id, odd.type, odd.release, odd.toString, odd.hasOwnProperty, odd.size]).toEqual([
+      1,
+      "t",
+      2,
+      "s",
+      3,
+      0,
+    ]);
     release(retain(odd));
     expect(heap.toJS(odd)).toMatchObject({ id: 1, toString: "s" });
   });

@@ -64,7 +64,13 @@ describe("iterating a dict or a set that changes", () => {
       for (const key of keysOf(3)) remove(key);
       for (let index = 0; index < 20; index++) add(`more ${index}`);
     };
-    const iterators = [entries.keys(), entries.values(), entries.entries(), entries[Symbol.iterator](), members.values()];
+    const iterators = [
+      entries.keys(),
+      entries.values(),
+      entries.entries(),
+      entries[Symbol.iterator](),
+      members.values(),
+    ];
     for (const iterator of iterators) iterator.next();
     shrinkAndGrow(
       (key) => entries.delete(key),
@@ -124,7 +130,14 @@ describe("iterating a dict or a set that changes", () => {
     const heap = makeHeap();
     const Point = struct("Point", { x: f64 });
     using holder = heap.new(list(any), []);
-    holder.push(heap.from(new Map([["a", 1], ["b", 2]])) as never);
+    holder.push(
+      heap.from(
+        new Map([
+          ["a", 1],
+          ["b", 2],
+        ]),
+      ) as never,
+    );
     const entries = heap.new(dict(str, Point), [["a", { x: 1 }]]);
     const iterator = entries.entries();
     release(entries);

@@ -15,7 +15,10 @@ const READINGS: [string, (items: readonly unknown[]) => unknown][] = [
   ["find", (t) => [t.find((item) => typeof item === "string"), t.find(() => false)]],
   ["findIndex", (t) => [t.findIndex((item) => typeof item === "string"), t.findIndex(() => false)]],
   ["findLast", (t) => t.findLast((item) => typeof item === "number")],
-  ["findLastIndex", (t) => [t.findLastIndex((item) => typeof item === "number"), t.findLastIndex(() => false)]],
+  [
+    "findLastIndex",
+    (t) => [t.findLastIndex((item) => typeof item === "number"), t.findLastIndex(() => false)],
+  ],
   ["flat", (t) => [t.flat(), t.flat(0), t.flat(Infinity)]],
   ["flatMap", (t) => t.flatMap((item, index) => (index % 2 === 0 ? [item, [item]] : []))],
   [
@@ -26,14 +29,42 @@ const READINGS: [string, (items: readonly unknown[]) => unknown][] = [
       return seen;
     },
   ],
-  ["includes", (t) => [t.includes(Number.NaN), t.includes("a"), t.includes("a", 2), t.includes(1, -4), t.includes("z")]],
-  ["indexOf", (t) => [t.indexOf(1), t.indexOf(1, 1), t.indexOf(1, -1), t.indexOf(Number.NaN), t.indexOf("z"), t.indexOf(-0)]],
+  [
+    "includes",
+    (t) => [t.includes(Number.NaN), t.includes("a"), t.includes("a", 2), t.includes(1, -4), t.includes("z")],
+  ],
+  [
+    "indexOf",
+    (t) => [
+      t.indexOf(1),
+      t.indexOf(1, 1),
+      t.indexOf(1, -1),
+      t.indexOf(Number.NaN),
+      t.indexOf("z"),
+      t.indexOf(-0),
+    ],
+  ],
   ["join", (t) => [t.join(), t.join(" + ")]],
   ["keys", (t) => [...t.keys()]],
-  ["lastIndexOf", (t) => [t.lastIndexOf(1), t.lastIndexOf(1, 2), t.lastIndexOf(1, -2), t.lastIndexOf(Number.NaN), t.lastIndexOf("z")]],
+  [
+    "lastIndexOf",
+    (t) => [
+      t.lastIndexOf(1),
+      t.lastIndexOf(1, 2),
+      t.lastIndexOf(1, -2),
+      t.lastIndexOf(Number.NaN),
+      t.lastIndexOf("z"),
+    ],
+  ],
   ["length", (t) => t.length],
   ["map", (t) => t.map((item, index) => [index, item])],
-  ["reduce", (t) => [t.reduce((text, item) => `${text}|${item}`, "start"), t.reduce((text, item) => `${text}|${item}`)]],
+  [
+    "reduce",
+    (t) => [
+      t.reduce((text, item) => `${text}|${item}`, "start"),
+      t.reduce((text, item) => `${text}|${item}`),
+    ],
+  ],
   ["reduceRight", (t) => t.reduceRight((text, item) => `${text}|${item}`, "end")],
   ["slice", (t) => [t.slice(), t.slice(1, 3), t.slice(-2), t.slice(2, 1)]],
   ["some", (t) => [t.some((item) => item === null), t.some((item) => item === "z")]],
@@ -87,19 +118,26 @@ describe("a tuple", () => {
     using items = heap.new(tuple(Point, any, Point), [point, 5, point]);
     const again = items[0];
     expect(again).not.toBe(point);
-    expect([items.includes(point), items.includes(again), items.includes(other), items.includes(foreign)]).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
-    expect([items.indexOf(point), items.indexOf(point, 1), items.lastIndexOf(again), items.lastIndexOf(again, 1)]).toEqual([
-      0, 2, 2, 0,
-    ]);
+    expect([
+      items.includes(point),
+      items.includes(again),
+      items.includes(other),
+      items.includes(foreign),
+    ]).toEqual([true, true, false, false]);
+    expect([
+      items.indexOf(point),
+      items.indexOf(point, 1),
+      items.lastIndexOf(again),
+      items.lastIndexOf(again, 1),
+    ]).toEqual([0, 2, 2, 0]);
     expect(items.indexOf({ x: 1 } as never)).toBe(-1);
     const stale = heap.new(Point, {});
     release(stale);
-    for (const search of [() => items.includes(stale), () => items.indexOf(stale), () => items.lastIndexOf(stale)])
+    for (const search of [
+      () => items.includes(stale),
+      () => items.indexOf(stale),
+      () => items.lastIndexOf(stale),
+    ])
       messageOf("USE_AFTER_RELEASE", search);
   });
 
@@ -142,7 +180,13 @@ describe("a tuple", () => {
     const pair = heap.new(tuple(f64, str), [1, "a"]);
     const iterator = pair.values();
     release(pair);
-    for (const read of [() => pair[0], () => [...pair], () => pair.map(String), () => pair.at(0), () => iterator.next()])
+    for (const read of [
+      () => pair[0],
+      () => [...pair],
+      () => pair.map(String),
+      () => pair.at(0),
+      () => iterator.next(),
+    ])
       messageOf("USE_AFTER_RELEASE", read);
   });
 });

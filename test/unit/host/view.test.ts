@@ -49,12 +49,18 @@ describe("a reference", () => {
       JSON.parse('{"@type":{"@type":{}}}'),
     ];
     for (const value of forged) {
-      expect(messageOf("TYPE_MISMATCH", () => heap.new(list(any), [value as never]))).toContain("Copy plain objects");
-      expect(messageOf("INVALID_ARGUMENT", () => id(value as never))).toContain("takes a reference to a heap object");
+      expect(messageOf("TYPE_MISMATCH", () => heap.new(list(any), [value as never]))).toContain(
+        "Copy plain objects",
+      );
+      expect(messageOf("INVALID_ARGUMENT", () => id(value as never))).toContain(
+        "takes a reference to a heap object",
+      );
       expect(messageOf("INVALID_ARGUMENT", () => Object.assign(holder, { point: value }))).toContain(
         'has no field "@type"',
       );
-      expect(messageOf("INVALID_ARGUMENT", () => heap.gc.getReferrers(value as never))).toContain("got an object");
+      expect(messageOf("INVALID_ARGUMENT", () => heap.gc.getReferrers(value as never))).toContain(
+        "got an object",
+      );
     }
     expect(holder.point.x).toBe(1);
   });
@@ -84,7 +90,9 @@ describe("a reference into a heap that was disposed", () => {
       ...iterators.map((iterator) => () => iterator.next()),
     ];
     for (const use of uses)
-      expect(messageOf("HEAP_DISPOSED", use)).toBe("This heap was disposed: nothing in it can be used any more.");
+      expect(messageOf("HEAP_DISPOSED", use)).toBe(
+        "This heap was disposed: nothing in it can be used any more.",
+      );
   });
 });
 
