@@ -229,6 +229,11 @@ export class TestCore {
     return set;
   }
 
+  /** A string object of its own; `text` is not empty. */
+  newString(text: string): Address {
+    return this.owned(this.core.strings.create(text));
+  }
+
   /** Values that are left out are the slots' zeros. */
   private makeFields(typeId: number, values: readonly Value[]): Address {
     const { slots, layout } = this.places.get(typeId)!;
