@@ -139,56 +139,69 @@ export function createReferenceCounts(
     let object = dead;
     let drop = dropOf(dead);
     let cursor = drop >= 0 ? object + HEADER_WORDS : 0;
+    let end = object + HEADER_WORDS + (drop >> 1);
     for (;;) {
       let child = 0;
+      let childDrop = 0;
       if (drop >= 0) {
-        const end = object + HEADER_WORDS + (drop >> 1);
         while (cursor < end) {
           const reference = i32[cursor++];
           if (reference === 0) continue;
-          const count = i32[reference + HEADER_REFCOUNT] - 1;
-          i32[reference + HEADER_REFCOUNT] = count;
-          if (count === 0) {
+          // A last reference is not written off: nobody reads the count of what is dead.
+          const count = i32[reference + HEADER_REFCOUNT];
+          if (count !== 1) {
+            i32[reference + HEADER_REFCOUNT] = count - 1;
+            continue;
+          }
+          const type = i32[reference + HEADER_TYPE];
+          if ((type & FLAG_TRACKED) !== 0) generations.removeEntry(i32[reference + HEADER_ENTRY]);
+          childDrop = i32[typeBase + ((type & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_DROP];
+          if (mayHold(reference, childDrop)) {
             child = reference;
             break;
           }
+          // No frame is needed for an object that holds nothing, and there is no order to keep.
+          containersFreed += childDrop & 1;
+          allocator.freeObject(reference);
         }
       } else {
         nextCursor = cursor;
         child = nextDying(object, drop >> 1);
         cursor = nextCursor;
-      }
-      let finished = object;
-      let finishedDrop = drop;
-      if (child !== 0) {
-        if ((i32[child + HEADER_TYPE] & FLAG_TRACKED) !== 0)
-          generations.removeEntry(i32[child + HEADER_ENTRY]);
-        const childDrop = dropOf(child);
-        if (mayHold(child, childDrop)) {
-          if (depth + 1 >= TRASHCAN_LIMIT) {
-            defer(child);
+        if (child !== 0) {
+          if ((i32[child + HEADER_TYPE] & FLAG_TRACKED) !== 0)
+            generations.removeEntry(i32[child + HEADER_ENTRY]);
+          childDrop = dropOf(child);
+          if (!mayHold(child, childDrop)) {
+            containersFreed += childDrop & 1;
+            allocator.freeObject(child);
             continue;
           }
-          frameObject[depth] = object;
-          frameDrop[depth] = drop;
-          frameCursor[depth] = cursor;
-          depth++;
-          object = child;
-          drop = childDrop;
-          cursor = drop >= 0 ? object + HEADER_WORDS : 0;
+        }
+      }
+      if (child !== 0) {
+        if (depth + 1 >= TRASHCAN_LIMIT) {
+          defer(child);
           continue;
         }
-        finished = child; // no frame is needed, and there is no order to keep
-        finishedDrop = childDrop;
-      } else if (drop >> 1 < TRAVERSE_EDGES) freeStorage(object, drop >> 1);
-      containersFreed += finishedDrop & 1;
-      allocator.freeObject(finished);
-      if (child !== 0) continue;
-      if (depth === floor) break;
-      depth--;
-      object = frameObject[depth];
-      drop = frameDrop[depth];
-      cursor = frameCursor[depth];
+        frameObject[depth] = object;
+        frameDrop[depth] = drop;
+        frameCursor[depth] = cursor;
+        depth++;
+        object = child;
+        drop = childDrop;
+        cursor = drop >= 0 ? object + HEADER_WORDS : 0;
+      } else {
+        if (drop >> 1 < TRAVERSE_EDGES) freeStorage(object, drop >> 1);
+        containersFreed += drop & 1;
+        allocator.freeObject(object);
+        if (depth === floor) break;
+        depth--;
+        object = frameObject[depth];
+        drop = frameDrop[depth];
+        cursor = frameCursor[depth];
+      }
+      end = object + HEADER_WORDS + (drop >> 1);
     }
     i32[CONTROL_COUNTS] = Math.max(0, i32[CONTROL_COUNTS] - containersFreed);
   }
