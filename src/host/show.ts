@@ -17,7 +17,7 @@ export function defineShown(prototype: object): void {
 }
 
 /** Objects being shown now, outermost first: views of one object are not the same to the inspector. */
-const beingShown: Address[] = [];
+const beingShown: View[] = [];
 /** What the inspector shows of a list unless it is told otherwise. */
 const ITEMS_SHOWN = 100;
 
@@ -25,13 +25,15 @@ const ITEMS_SHOWN = 100;
 function inspectView(this: View, depth: number | null, options: InspectOptions, inspect: Inspect): string {
   const { text } = this["@type"];
   if (!isLive(this)) return `[${text}: not alive]`;
-  const address = addressOf(this);
-  if (beingShown.includes(address)) return `[Circular ${text}]`;
+  const isThis = (other: View) =>
+    other["@address"] === this["@address"] && other["@type"].context === this["@type"].context;
+  if (beingShown.some(isThis)) return `[Circular ${text}]`;
   if (depth !== null && depth < 0) return `[${text}]`;
-  beingShown.push(address);
+  beingShown.push(this);
   try {
     const { maxArrayLength = ITEMS_SHOWN } = options;
-    const shape = plainShape(this, Math.max(0, maxArrayLength ?? Infinity));
+    // One item at least: an empty copy would be shown as empty, and not as having so many more.
+    const shape = plainShape(this, Math.max(1, maxArrayLength ?? Infinity));
     return `${text} ${inspect(shape, { ...options, depth }).replace(/^(Map|Set)\(\d+\)/, `$1(${sizeOf(this)})`)}`;
   } finally {
     beingShown.pop();
