@@ -252,8 +252,8 @@ const ROWS: Record<string, readonly Row[]> = {
     ["a block of nobody", /belongs to nobody/, () => [L.CONTROL_RESERVE_CHUNK, 0]],
   ],
   "I6 refcount": [
-    ["a count of 0", /count 0/, ({ leaf }) => [leaf + L.HEADER_REFCOUNT, 0]],
-    ["a count below 0", /count -1/, ({ leaf }) => [leaf + L.HEADER_REFCOUNT, -1]],
+    ["a count of 0", /: count 0$/, ({ leaf }) => [leaf + L.HEADER_REFCOUNT, 0]],
+    ["a count below 0", /: count -1$/, ({ leaf }) => [leaf + L.HEADER_REFCOUNT, -1]],
     [
       "a count below the references inside",
       /count 2, but 3 references lead here/,
