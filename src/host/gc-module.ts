@@ -9,19 +9,28 @@ import { show } from "./schema.js";
 import type { Any, Borrowed, List } from "./types.js";
 import { addressOf, asView } from "./view.js";
 
+/** 0 is the youngest, 2 the oldest. */
 export type Generation = 0 | 1 | 2;
 
+/** What `gc.callbacks` are told about a collection. */
 export interface CollectionInfo {
+  /** The oldest generation that takes part. */
   readonly generation: Generation;
   /** Objects found unreachable and freed; 0 in the "start" call. */
   readonly collected: number;
+  /** Always 0, as in CPython since PEP 442. */
   readonly uncollectable: number;
 }
+/** When `gc.callbacks` are called. */
 export type CollectionPhase = "start" | "stop";
 
+/** What `gc.getStats` says of one generation. */
 export interface GenerationStats {
+  /** Collections of this generation. */
   readonly collections: number;
+  /** Objects that they found unreachable and freed. */
   readonly collected: number;
+  /** Always 0, as in CPython since PEP 442. */
   readonly uncollectable: number;
 }
 
@@ -39,6 +48,7 @@ export const DEBUG = {
   LEAK: DEBUG_COLLECTABLE | DEBUG_UNCOLLECTABLE | DEBUG_SAVEALL,
 } as const;
 
+/** The collector of one heap, as `heap.gc`. */
 export class GarbageCollector {
   private readonly context: Context;
   /**
@@ -72,6 +82,7 @@ export class GarbageCollector {
   disable(): void {
     this.core.trigger.setEnabled(false);
   }
+  /** Whether allocations may start collections. */
   isEnabled(): boolean {
     return this.core.trigger.isEnabled;
   }
@@ -88,6 +99,7 @@ export class GarbageCollector {
     for (const [generation, value] of given.entries())
       if (value !== undefined) this.core.trigger.setThreshold(generation, value);
   }
+  /** The three thresholds. */
   getThreshold(): readonly [number, number, number] {
     const { trigger } = this.core;
     return [trigger.threshold(0), trigger.threshold(1), trigger.threshold(2)];
@@ -109,6 +121,7 @@ export class GarbageCollector {
   setDebug(flags: number): void {
     this.core.memory.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
   }
+  /** The DEBUG flags that are set. */
   getDebug(): number {
     return this.core.memory.i32[CONTROL_DEBUG];
   }
@@ -169,6 +182,7 @@ export class GarbageCollector {
   unfreeze(): void {
     this.core.generations.unfreeze();
   }
+  /** How many objects are frozen. */
   getFreezeCount(): number {
     return this.core.generations.size(PERMANENT);
   }

@@ -29,6 +29,7 @@ export interface HandleRecord {
 
 /** A handle that was dropped without being released: its object can never be freed. */
 export interface LeakedHandle {
+  /** Name of the type of its object. */
   readonly typeName: string;
   /** Stack frames of the call that made it, innermost first, one a line. */
   readonly madeAt: string;

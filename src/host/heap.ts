@@ -32,17 +32,20 @@ export type Checks =
   | "stress"
   | { readonly handles: { readonly every: number } };
 
+/** How to make a heap. Every option has a default. */
 export interface HeapOptions {
   /**
    * Bytes of address space to reserve; memory is committed only as it is used, so a large value costs nothing (measured
    * on Linux). Default and limit: 8 GiB in Node, halved until the machine grants it; 1 GiB in browsers and on Windows.
    */
   readonly maximumBytes?: number;
+  /** How closely the heap watches itself and its handles. Default: OUROHEAP_CHECKS, else as `Checks` says. */
   readonly checks?: Checks;
 }
 
 /** A memory outside V8 with Python's garbage collection: make objects with `new`, and let their counts free them. */
 export class Heap implements Disposable {
+  /** Python's `gc` module over this heap. */
   readonly gc: GarbageCollector;
   /** Called with what a callback threw where nobody could catch it; such errors never stop a collection. Default: console.error. */
   onUnraisable: (error: unknown, where: string) => void = (error, where) => {

@@ -26,10 +26,12 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
     return addressOf(view);
   }
 
+  /** The value of an object; `undefined` without an entry. O(1). */
   get(key: K): V | undefined {
     return this.entries_.get(this.address(key))?.value;
   }
 
+  /** Add an entry, which keeps its object alive, or replace the value of one. O(1). */
   set(key: K, value: V): this {
     const address = this.address(key);
     const entry = this.entries_.get(address);
@@ -38,10 +40,12 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
     return this;
   }
 
+  /** Whether there is an entry of this object. O(1). */
   has(key: K): boolean {
     return this.entries_.has(this.address(key));
   }
 
+  /** Remove an entry and let go of its object. O(1). @returns whether there was one */
   delete(key: K): boolean {
     const address = this.address(key);
     const entry = this.entries_.get(address);
@@ -51,6 +55,7 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
     return true;
   }
 
+  /** How many entries there are. O(1). */
   get size(): number {
     return this.entries_.size;
   }

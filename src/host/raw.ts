@@ -25,7 +25,9 @@ export type Address = number & { readonly [ADDRESS]: true };
 
 /** A struct as the raw verbs see it. */
 export interface RawType<T extends AnyStruct = AnyStruct> {
+  /** The struct. */
   readonly struct: T;
+  /** Its number in this heap, as the low bits of its instances' type word. */
   readonly typeId: number;
   /** Words of an instance, header included. */
   readonly words: number;
@@ -43,9 +45,13 @@ export interface RawType<T extends AnyStruct = AnyStruct> {
  * dropped once for each time it was taken; a field is read and written as what it is.
  */
 export interface RawHeap {
+  /** The memory as 32-bit words: addresses and offsets index it. */
   readonly i32: Int32Array;
+  /** The same memory; indexed as `i32` is. */
   readonly f32: Float32Array;
+  /** The same memory; index it by half of address plus offset. */
   readonly f64: Float64Array;
+  /** The same memory; indexed as `f64` is. */
   readonly i64: BigInt64Array;
   /** The raw view of a struct. O(fields) once; keep it. */
   type<T extends AnyStruct>(struct: T): RawType<T>;

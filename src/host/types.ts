@@ -86,7 +86,9 @@ export type RequiredOf<T> = T extends { readonly shape: infer S }
   ? { readonly [K in keyof S as S[K] extends { readonly hasDefault: true } ? never : K]: unknown }
   : unknown;
 
+/** Any struct: the constraint of what takes one. */
 export interface AnyStruct {
+  /** Its fields, as given to `struct`. */
   readonly shape: object;
   readonly [INIT]: unknown;
   new (internal: never): Borrowed;
@@ -94,7 +96,9 @@ export interface AnyStruct {
 
 /** A class, so that it can be extended; its `never` parameter keeps everyone but the heap from constructing it. */
 export interface StructClass<S extends Shape, N extends string = string> {
+  /** The name given to `struct`: it appears in errors, reports and `console.log`. */
   readonly typeName: N;
+  /** The fields as given to `struct`, in the order in which they are visited and dropped. */
   readonly shape: S;
   /** Bytes of an instance, header included. */
   readonly byteSize: number;
@@ -102,6 +106,7 @@ export interface StructClass<S extends Shape, N extends string = string> {
   new (internal: never): Fields<S> & { readonly [BORROWED]: N };
 }
 
+/** What a struct promises beyond its fields. */
 export interface StructOptions {
   /**
    * `false` promises that no cycle passes through instances: the collector then never looks at them. Where the schema
@@ -126,6 +131,7 @@ export interface OneOfType<T extends readonly unknown[]> extends HeapType {
 
 /** `R` is what reading gives, `I` what writing takes: a literal is built in place, so that no handle is left over. */
 export interface List<R, I = R> extends Borrowed {
+  /** How many items there are. O(1). */
   readonly length: number;
   /** The item, borrowed. Counts from the end if negative, as Array's. */
   at(index: number): R | undefined;
@@ -154,33 +160,49 @@ export interface List<R, I = R> extends Borrowed {
 
 /** Keys are compared as Map's are; objects by identity. */
 export interface Dict<K, V, I = V> extends Borrowed {
+  /** How many entries there are. O(1). */
   readonly size: number;
+  /** Whether there is an entry of this key. O(1). */
   has(key: K): boolean;
-  /** The value, borrowed. */
+  /** The value, borrowed; `undefined` without an entry. O(1). */
   get(key: K): V | undefined;
+  /**
+   * Add an entry, or replace the value of one, which keeps its place; the old value is dropped last. O(1).
+   * @throws TypeMismatchError, OutOfMemoryError; the dict is then as before
+   */
   set(key: K, value: I): this;
   /** Remove an entry; its key is dropped, then its value. @returns whether there was one */
   delete(key: K): boolean;
   /** Remove an entry and hand its value over: an object comes as a handle. */
   take(key: K): OwnedOf<V> | undefined;
+  /** Remove all entries and drop them, in insertion order, key before value. */
   clear(): void;
   /** In insertion order. @throws ConcurrentModificationError once the table was rebuilt without deleted entries */
   keys(): IterableIterator<K>;
+  /** The values, borrowed, as `keys` gives the keys. */
   values(): IterableIterator<V>;
+  /** Keys and values, as `keys` gives the keys. */
   entries(): IterableIterator<[K, V]>;
+  /** Call `visit` for each entry in insertion order; entries added meanwhile are visited too. */
   forEach(visit: (value: V, key: K) => void): void;
   [Symbol.iterator](): IterableIterator<[K, V]>;
 }
 
 /** Python's set, by the name that the host has left free. Members are compared as Set's are; objects by identity. */
 export interface HashSet<R> extends Borrowed {
+  /** How many members there are. O(1). */
   readonly size: number;
+  /** Whether this is a member. O(1). */
   has(item: R): boolean;
+  /** Add a member, unless it is one. O(1). @throws TypeMismatchError, OutOfMemoryError; the set is then as before */
   add(item: R): this;
+  /** Remove a member and drop it. @returns whether it was one */
   delete(item: R): boolean;
+  /** Remove all members and drop them, in insertion order. */
   clear(): void;
   /** In insertion order. @throws ConcurrentModificationError once the table was rebuilt without deleted entries */
   values(): IterableIterator<R>;
+  /** Call `visit` for each member in insertion order; members added meanwhile are visited too. */
   forEach(visit: (item: R) => void): void;
   [Symbol.iterator](): IterableIterator<R>;
 }
@@ -193,9 +215,11 @@ export interface HashSet<R> extends Borrowed {
 export interface ItemsInit<T> {
   [Symbol.iterator](): Iterator<InitOf<T>>;
 }
+/** Entries to make a dict from: an array of pairs, a Map, or a heap dict of the same type, which is referred to. */
 export interface EntriesInit<K, V> {
   [Symbol.iterator](): Iterator<readonly [ReadOf<K>, InitOf<V>]>;
 }
+/** Members to make a set from: an array, a Set, or a heap set of the same type, which is referred to. */
 export interface MembersInit<T> {
   [Symbol.iterator](): Iterator<ReadOf<T>>;
 }
@@ -222,8 +246,10 @@ export interface TupleType<T extends readonly unknown[]> extends HeapType {
 
 /** What the type of a scope's result becomes when it would leave the scope unowned. */
 export interface BorrowEscapesScope {
+  /** What the compiler then shows. */
   readonly error: "a borrowed reference cannot leave its scope: retain() it";
 }
+/** What the body of a scope may return: anything but borrowed references, alone or in an array. */
 export type Escaped<R> = R extends Borrowed
   ? R extends Owned
     ? R

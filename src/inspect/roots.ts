@@ -8,6 +8,7 @@ import { InvalidArgumentError } from "../memory/errors.js";
 export interface Root {
   /** The object, borrowed. */
   readonly object: Borrowed;
+  /** Name of its type. */
   readonly typeName: string;
   /** Stack frames of the call that made the handle, innermost first, one a line. */
   readonly madeAt: string;

@@ -13,7 +13,9 @@ export class HeapError extends Error {
 
 /** The reservation is full, or the machine refused to reserve one. Nothing half-built stays behind. */
 export class OutOfMemoryError extends HeapError {
+  /** Bytes of the block that could not be had. */
   readonly requestedBytes: number;
+  /** Bytes of the whole reservation. */
   readonly maximumBytes: number;
   constructor(requestedBytes: number, maximumBytes: number, message?: string, options?: ErrorOptions) {
     super(
@@ -89,6 +91,7 @@ export class HeapDisposedError extends HeapError {
 
 /** An invariant of the heap is broken: a defect of this library, or of code that uses `ouroheap/unsafe`. */
 export class HeapCorruptionError extends HeapError {
+  /** Where it shows: a word index into the heap's memory. */
   readonly address: number;
   /** The broken invariant's number and text, as in ARCHITECTURE.md: "I3 refcount". */
   readonly invariant: string;
