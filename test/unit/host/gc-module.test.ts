@@ -433,6 +433,17 @@ describe("gc.getReferrers", () => {
     expect(heap.gc.getReferrers()).toEqual([]);
   });
 
+  it("come youngest generation first", () => {
+    const heap = makeExactHeap();
+    using target = heap.new(Point, {});
+    using old = heap.new(list(any), [target]);
+    heap.gc.collect();
+    using middle = heap.new(list(any), [target]);
+    heap.gc.collect(0);
+    using young = heap.new(list(any), [target]);
+    expect(isSame(heap.gc.getReferrers(target), [young, middle, old])).toBe(true);
+  });
+
   it("are found among what the collector never tracks too, but not among the frozen", () => {
     const heap = makeExactHeap();
     const Leaf = struct("Leaf", { point: optional(Point) });

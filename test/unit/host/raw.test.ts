@@ -19,10 +19,10 @@ import {
   u8,
 } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
-import { HEADER_REFCOUNT, REFCOUNT_MAX } from "../../../src/memory/layout.js";
+import { HEADER_REFCOUNT, HEADER_WORDS, REFCOUNT_MAX } from "../../../src/memory/layout.js";
 import { type Address, unsafe } from "../../../src/unsafe.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
-import { liveObjects, messageOf } from "./support.js";
+import { describeBothMakers, liveObjects, messageOf } from "./support.js";
 
 class Node extends struct("Node", {
   value: f64,
@@ -87,8 +87,6 @@ describe("an object made by address", () => {
     const heap = makeExactHeap();
     const raw = unsafe(heap);
     const type = raw.type(Node);
-    const stale = heap.new(Node, { value: 5, left: {}, right: {} });
-    release(stale); // its memory is taken again
     const node = type.allocate();
     expect([raw.i32[node + HEADER_REFCOUNT], heap.gc.getCount()[0], liveObjects(heap)]).toEqual([1, 1, 1]);
     const view = raw.view(Node, node);
@@ -122,6 +120,28 @@ describe("an object made by address", () => {
     const point = raw.type(Point).allocate();
     expect([heap.gc.getCount()[0], heap.gc.isTracked(raw.view(Point, point))]).toEqual([0, false]);
     raw.decref(point);
+    expect(liveObjects(heap)).toBe(0);
+  });
+});
+
+describeBothMakers("an object made by address, in the place of what has died,", ({ makeExactHeap }) => {
+  const fields = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`f${index}`, f64]));
+  it.each([
+    ["a short one", struct("Short", { f0: f64, any, f1: f64 }, { weakrefs: false })],
+    ["a long one", struct("Long", fields)],
+  ])("is zero: %s", (_, Type) => {
+    const heap = makeExactHeap();
+    const raw = unsafe(heap);
+    const type = raw.type(Type);
+    const ones = Object.fromEntries(Object.keys(Type.shape).map((name) => [name, 1]));
+    const handles = Array.from({ length: 500 }, () => heap.new(Type, ones));
+    const used = new Set(handles.map((handle) => raw.addressOf(handle)));
+    for (const handle of handles) release(handle);
+    const made = Array.from({ length: 1000 }, () => type.allocate());
+    expect(made.filter((node) => used.has(node)).length).toBeGreaterThan(100);
+    const payload = (node: number) => [...raw.i32.subarray(node + HEADER_WORDS, node + type.words)];
+    expect(made.filter((node) => payload(node).some((word) => word !== 0))).toEqual([]);
+    for (const node of made) raw.decref(node);
     expect(liveObjects(heap)).toBe(0);
   });
 });
@@ -202,6 +222,23 @@ describe("a heap that was opened by address", () => {
     raw.i32[node + HEADER_REFCOUNT] = 0; // one too few
     expect(messageOf("HEAP_CORRUPTION", () => verify(heap))).toMatch(/I6 refcount/);
     raw.i32[node + HEADER_REFCOUNT] = 1;
+  });
+
+  it("is still verified for its handles, where each is known", () => {
+    const heap = makeHeap({ checks: "verify" });
+    const raw = unsafe(heap);
+    using holder = heap.new(Node, { right: {} });
+    using node = heap.new(Node, {});
+    holder.left = node;
+    const address = raw.addressOf(node);
+    raw.incref(address);
+    verify(heap);
+    raw.decref(address);
+    raw.i32[address + HEADER_REFCOUNT]--; // left to the field, and none to the handle
+    raw.incref(raw.addressOf(holder.right!)); // so that the sum is right
+    expect(messageOf("HEAP_CORRUPTION", () => verify(heap))).toMatch(/I6 refcount.*1 handles/);
+    raw.i32[address + HEADER_REFCOUNT]++;
+    raw.decref(raw.addressOf(holder.right!));
   });
 
   it("is opened while it is open", () => {

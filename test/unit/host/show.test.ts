@@ -129,6 +129,22 @@ describe("a heap object in console.log", () => {
     expect(inspect(table, { maxArrayLength: 1 })).toMatch(/^dict\(f64, bool\) Map\(250\) \{ 0 => true,/);
   });
 
+  it("reads no more of a large container than it shows", () => {
+    const heap = makeHeap();
+    using items = heap.new(list(f64), Array<number>(1000).fill(1));
+    let read = 0;
+    Object.defineProperty(items, Symbol.iterator, {
+      *value() {
+        for (let index = 0; index < items.length; index++) {
+          read++;
+          yield items.at(index);
+        }
+      },
+    });
+    inspect(items, { maxArrayLength: 3 });
+    expect(read).toBeLessThanOrEqual(4);
+  });
+
   it("says so when it is not alive", () => {
     const heap = makeHeap();
     using node = heap.new(Node, { next: {} });
