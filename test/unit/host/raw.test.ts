@@ -133,8 +133,8 @@ describeBothMakers("an object made by address, in the place of what has died,", 
     const heap = makeExactHeap();
     const raw = unsafe(heap);
     const type = raw.type(Type);
-    const ones = Object.fromEntries(Object.keys(Type.shape).map((name) => [name, 1]));
-    const handles = Array.from({ length: 500 }, () => heap.new(Type, ones));
+    const tenths = Object.fromEntries(Object.keys(Type.shape).map((name) => [name, 0.1]));
+    const handles = Array.from({ length: 500 }, () => heap.new(Type, tenths));
     const used = new Set(handles.map((handle) => raw.addressOf(handle)));
     for (const handle of handles) release(handle);
     const made = Array.from({ length: 1000 }, () => type.allocate());
