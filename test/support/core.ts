@@ -9,7 +9,47 @@ import { afterEach, expect } from "vitest";
 import { Core } from "../../src/gc/core.js";
 import { verifyMemory } from "../../src/gc/verify.js";
 import { OutOfMemoryError } from "../../src/memory/errors.js";
-import { type Address, CHUNK_WORDS, CONTROL_GARBAGE, CONTROL_ROOT_COUNT, HEADER_REFCOUNT, HEADER_TYPE, KIND_DICT, KIND_LIST, KIND_SET, KIND_STRING, KIND_STRUCT, KIND_TUPLE, LIST_WORDS, NAN_HIGH, SLOT_ANY, SLOT_BOOL, SLOT_F32, SLOT_F64, SLOT_I32, SLOT_I64, SLOT_NONE, SLOT_REF, SLOT_STR, SLOT_U32, SLOT_U8, TABLE_WORDS, TAG_BOOLEAN, TAG_FIRST, TAG_LAST, TAG_NULL, TAG_OBJECT, TAG_STRING, TRAVERSE_LIST, TRAVERSE_TABLE, TYPE_GC, TYPE_ID_MASK, TYPE_ITEM_SLOT, TYPE_KEY_SLOT, TYPE_TRACKED_AT_BIRTH } from "../../src/memory/layout.js";
+import {
+  type Address,
+  CHUNK_WORDS,
+  CONTROL_GARBAGE,
+  CONTROL_ROOT_COUNT,
+  HEADER_REFCOUNT,
+  HEADER_TYPE,
+  KIND_DICT,
+  KIND_LIST,
+  KIND_SET,
+  KIND_STRING,
+  KIND_STRUCT,
+  KIND_TUPLE,
+  LIST_WORDS,
+  NAN_HIGH,
+  SLOT_ANY,
+  SLOT_BOOL,
+  SLOT_F32,
+  SLOT_F64,
+  SLOT_I32,
+  SLOT_I64,
+  SLOT_NONE,
+  SLOT_REF,
+  SLOT_STR,
+  SLOT_U8,
+  SLOT_U32,
+  TABLE_WORDS,
+  TAG_BOOLEAN,
+  TAG_FIRST,
+  TAG_LAST,
+  TAG_NULL,
+  TAG_OBJECT,
+  TAG_STRING,
+  TRAVERSE_LIST,
+  TRAVERSE_TABLE,
+  TYPE_GC,
+  TYPE_ID_MASK,
+  TYPE_ITEM_SLOT,
+  TYPE_KEY_SLOT,
+  TYPE_TRACKED_AT_BIRTH,
+} from "../../src/memory/layout.js";
 import { reserveMemory } from "../../src/memory/memory.js";
 import { hashPair, hashWord } from "../../src/object/hash-table.js";
 import { entryWords, slotWords } from "../../src/object/slot.js";

@@ -5,7 +5,13 @@ import {
   SMALL_WORDS_MAX,
   sizeClassOf,
 } from "../../../src/alloc/size-class.js";
-import { CHUNK_WORDS, GRANULE_SHIFT, HEADER_WORDS, PAGE_WORDS, SIZE_CLASS_COUNT_MAX } from "../../../src/memory/layout.js";
+import {
+  CHUNK_WORDS,
+  GRANULE_SHIFT,
+  HEADER_WORDS,
+  PAGE_WORDS,
+  SIZE_CLASS_COUNT_MAX,
+} from "../../../src/memory/layout.js";
 
 const BLOCK_WORDS_MIN = 4;
 const everySize = Array.from({ length: SMALL_WORDS_MAX }, (_, index) => index + 1);

@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { DEBUG_SAVEALL } from "../../../src/gc/collect.js";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
-import { ARENA_PAGES, type Address, CHUNK_CAPACITY, CONTROL_DEBUG, CONTROL_GARBAGE, CONTROL_RESERVE_CHUNK, PAGE_BYTES, PAGE_DESCRIPTOR_WORDS, WORD_BYTES } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  ARENA_PAGES,
+  CHUNK_CAPACITY,
+  CONTROL_DEBUG,
+  CONTROL_GARBAGE,
+  CONTROL_RESERVE_CHUNK,
+  PAGE_BYTES,
+  PAGE_DESCRIPTOR_WORDS,
+  WORD_BYTES,
+} from "../../../src/memory/layout.js";
 import {
   below,
   expectOrder,

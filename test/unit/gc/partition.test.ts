@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { createPartition, type Partition } from "../../../src/gc/partition.js";
-import { type Address, CONTROL_RESERVE_CHUNK, HEADER_REFCOUNT, UNREACHABLE } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CONTROL_RESERVE_CHUNK,
+  HEADER_REFCOUNT,
+  UNREACHABLE,
+} from "../../../src/memory/layout.js";
 import {
   below,
   expectOrder,

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { Core } from "../../../src/gc/core.js";
 import { DEFAULT_THRESHOLDS } from "../../../src/gc/trigger.js";
 import { InvalidArgumentError } from "../../../src/memory/errors.js";
-import { type Address, CONTROL_LONG_LIVED_PENDING, CONTROL_LONG_LIVED_TOTAL, INT32_MAX } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CONTROL_LONG_LIVED_PENDING,
+  CONTROL_LONG_LIVED_TOTAL,
+  INT32_MAX,
+} from "../../../src/memory/layout.js";
 import { reserveMemory } from "../../../src/memory/memory.js";
 import { below, makeExactCore, pick, randomFrom, ref, TestCore } from "../../support/core.js";
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
-import { type Address, CHUNK_CAPACITY, CHUNK_MASK, CHUNK_NEXT, CONTROL_RESERVE_CHUNK, CONTROL_YOUNG_CURSOR, GENERATION_CHUNKS, HEADER_ENTRY, PERMANENT } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CHUNK_CAPACITY,
+  CHUNK_MASK,
+  CHUNK_NEXT,
+  CONTROL_RESERVE_CHUNK,
+  CONTROL_YOUNG_CURSOR,
+  GENERATION_CHUNKS,
+  HEADER_ENTRY,
+  PERMANENT,
+} from "../../../src/memory/layout.js";
 import {
   below,
   expectOrder,

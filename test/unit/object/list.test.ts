@@ -1,6 +1,12 @@
 import { describe, expect, it, vi } from "vitest";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
-import { type Address, CONTROL_PAGES_USED, LIST_CAPACITY, LIST_ITEMS, PAGE_WORDS } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CONTROL_PAGES_USED,
+  LIST_CAPACITY,
+  LIST_ITEMS,
+  PAGE_WORDS,
+} from "../../../src/memory/layout.js";
 import {
   below,
   fillMemory,

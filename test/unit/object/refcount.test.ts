@@ -1,5 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { type Address, CONTROL_RETIRED_BLOCKS, CONTROL_ROOT_COUNT, HEADER_SERIAL, HEADER_WORDS, SERIAL_RETIRED, SLOT_ANY, SLOT_F64, SLOT_I32, SLOT_NONE, SLOT_REF, SLOT_STR, TAG_BOOLEAN, TAG_EMPTY, TAG_NULL, TAG_OBJECT, TAG_STRING, TYPE_SIZE_CLASS } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CONTROL_RETIRED_BLOCKS,
+  CONTROL_ROOT_COUNT,
+  HEADER_SERIAL,
+  HEADER_WORDS,
+  SERIAL_RETIRED,
+  SLOT_ANY,
+  SLOT_F64,
+  SLOT_I32,
+  SLOT_NONE,
+  SLOT_REF,
+  SLOT_STR,
+  TAG_BOOLEAN,
+  TAG_EMPTY,
+  TAG_NULL,
+  TAG_OBJECT,
+  TAG_STRING,
+  TYPE_SIZE_CLASS,
+} from "../../../src/memory/layout.js";
 import {
   below,
   type Known,

@@ -1,6 +1,15 @@
 import { describe, expect, it, vi } from "vitest";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
-import { type Address, CONTROL_PAGES_USED, HASH_MASK, HEADER_REFCOUNT, HEADER_TYPE, PAGE_WORDS, STRING_LENGTH, TYPE_ID_STRING } from "../../../src/memory/layout.js";
+import {
+  type Address,
+  CONTROL_PAGES_USED,
+  HASH_MASK,
+  HEADER_REFCOUNT,
+  HEADER_TYPE,
+  PAGE_WORDS,
+  STRING_LENGTH,
+  TYPE_ID_STRING,
+} from "../../../src/memory/layout.js";
 import { hashText } from "../../../src/object/string.js";
 import { below, makeQuietCore, pick, type Random, randomFrom, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
