@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { DEBUG_SAVEALL } from "../../../src/gc/collect.js";
+import {
+  DEBUG_COLLECTABLE,
+  DEBUG_SAVEALL,
+  DEBUG_STATS,
+  DEBUG_UNCOLLECTABLE,
+} from "../../../src/gc/collect.js";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
 import {
   type Address,
@@ -36,6 +41,10 @@ import { NaiveCollector } from "./naive-collector.js";
 function garbageOf(heap: TestCore): Address[] {
   return heap.items(heap.i32[CONTROL_GARBAGE]).map((item) => (item as { object: Address }).object);
 }
+
+it("takes CPython's numbers for its debug flags", () => {
+  expect([DEBUG_STATS, DEBUG_COLLECTABLE, DEBUG_UNCOLLECTABLE, DEBUG_SAVEALL]).toEqual([1, 2, 4, 32]);
+});
 
 describe("the number collected", () => {
   // As CPython's test_gc.py: each kind of container closes a cycle of its own.
