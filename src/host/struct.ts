@@ -15,7 +15,7 @@ export const CONSTRUCT = Symbol("construct");
  *
  * The layout is computed when a heap first meets the type, so getters may mention classes declared later.
  *
- * @param name identifies the type across threads and images; a class name would not survive a minifier
+ * @param name identifies the type in its heap and in messages; a class name would not survive a minifier
  * @param shape field names and types; the order of the fields is the order in which they are visited and dropped
  * @throws InvalidArgumentError for an empty name or a field name that cannot be kept
  */

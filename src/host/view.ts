@@ -4,7 +4,7 @@
  * somebody else's data.
  *
  * Borrowed references and handles are views of one class, told apart by a value and not by a shape: a loop that starts
- * at a handle and goes on over borrows then sees one shape only, which a walk feels by a third (docs/design/0003). The
+ * at a handle and goes on over borrows then sees one shape only, which a walk feels by a quarter (docs/design/0003). The
  * internal slots have plain string names that no field may have: symbols and private fields were measured 8x to 28x
  * slower once a program uses thirty types.
  */
@@ -30,7 +30,7 @@ export type ViewConstructor = new (address: Address, serial: number) => View;
 export const RELEASED = -1;
 
 /** `structuredClone` and `postMessage` refuse symbols, with their text, and so never copy an address. */
-const REFUSAL = "a heap reference, which lives in its heap: copy it with heap.toJS(ref), or share the heap;";
+const REFUSAL = "a heap reference, which lives in its heap: copy it with heap.toJS(ref);";
 /** The owner of a reference that owns nothing. */
 export const BORROWED = Symbol(REFUSAL);
 /** The owner of a handle of which nothing was recorded. */

@@ -93,7 +93,7 @@ export class HeapDisposedError extends HeapError {
 export class HeapCorruptionError extends HeapError {
   /** Where it shows: a word index into the heap's memory. */
   readonly address: number;
-  /** The broken invariant's number and text, as in ARCHITECTURE.md: "I3 refcount". */
+  /** The broken invariant's number and text, as in ARCHITECTURE.md: "I6 refcount". */
   readonly invariant: string;
   constructor(invariant: string, address: number, detail: string) {
     super("HEAP_CORRUPTION", `Invariant ${invariant} is broken at address ${address}: ${detail}`);

@@ -13,7 +13,7 @@
  *   object                              (word offsets from its address)
  *     0  refcount        strong references
  *     1  type id : 16 | flags : 16
- *     2  serial          30 bits, raised when the object starts to die
+ *     2  serial          30 bits, raised when the block is freed: a view that remembers the old one is stale
  *     3  entry           tracked: address of its entry in a generation table
  *                        string: length in UTF-16 units << 1 | is wide
  *                        deferred by the trashcan: the next deferred object

@@ -11,7 +11,7 @@
  *
  * What each header word means to a dying object:
  *
- *   refcount   0 from the start
+ *   refcount   0; or still 1 when the object dies with what held it, where nobody reads it any more
  *   type       still its type, until its block is free
  *   serial     raised when its block is freed, or when it is deferred: views of it are then stale
  *   entry      of no table any more; while deferred: the object deferred before it
@@ -293,6 +293,7 @@ export function createReferenceCounts(
 
   /** Nested too deep: put the dead object aside. Its references stay counted until it is taken up. */
   function defer(object: Address): void {
+    i32[object + HEADER_REFCOUNT] = 0;
     i32[object + HEADER_TYPE] &= ~(FLAG_TRACKED | FLAG_FROZEN);
     i32[object + HEADER_SERIAL]++;
     i32[object + HEADER_ENTRY] = i32[CONTROL_DEFERRED];

@@ -20,7 +20,7 @@ import type { Memory } from "../memory/memory.js";
 const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 
-/** Up to this length appending character by character beats a native decode (measured: docs/design/0002). */
+/** Up to this length appending character by character beats a native decode. */
 const LOOP_LENGTH_MAX = 6;
 /** Texts up to this length are kept by the decode cache. */
 const CACHED_LENGTH_MAX = 64;
