@@ -77,39 +77,37 @@ export function createPartition(
   const typeBase = types.base;
   const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
 
-  /** References beyond 252, by granule; made on first need. */
-  let excess = new Int32Array(0);
-  const excessGranules: number[] = [];
+  /** References beyond 252, by granule, of the objects that have so many. Empty between collections. */
+  const excess = new Map<number, number>();
   /** Objects that were unreachable when the scan came to them, in table order; at the end, the unreachable. */
   let unreachable = new Int32Array(0);
   let unreachableCount = 0;
   /** Tentatively unreachable objects that a later one turned out to reach, in order of discovery. */
   let late = new Int32Array(0);
   let lateCount = 0;
+  /** How many of them were taken out of their place in the table. */
+  let lateMoved = 0;
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
   function run(generation: number, isFull: boolean): void {
     prepare(generations.entryCount(generation));
-    if (isFull) {
-      fillSide(SIDE_MEMBER);
-      countAll();
-      side[0] = SIDE_REACHABLE; // null
-    } else {
-      mark(generation, SIDE_MEMBER);
-      countMembers(generation);
+    try {
+      countReferences(generation, isFull);
+      for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
+        if (isFull) scanFull(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+        else scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+      }
+      scanLate(generation);
+      takeOutUnreachable();
+    } finally {
+      // Whatever the host threw on the way (it may have no memory left): the next collection starts from zeros.
+      lateCount = lateMoved;
+      if (isFull) fillSide(SIDE_OUTSIDE);
+      else mark(generation, SIDE_OUTSIDE);
+      excess.clear();
+      placeUnplaced(generation);
     }
-    for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      if (isFull) scanFull(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
-      else scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
-    }
-    scanLate(generation);
-    takeOutUnreachable();
-    if (isFull) fillSide(SIDE_OUTSIDE);
-    else mark(generation, SIDE_OUTSIDE);
-    placeUnplaced(generation);
-    for (const granule of excessGranules) excess[granule] = 0;
-    excessGranules.length = 0;
   }
 
   function placeUnreachable(packable: number): number {
@@ -123,6 +121,17 @@ export function createPartition(
   }
 
   // -- counting -------------------------------------------------------------------------------
+
+  function countReferences(generation: number, isFull: boolean): void {
+    if (isFull) {
+      fillSide(SIDE_MEMBER);
+      countAll();
+      side[0] = SIDE_REACHABLE; // null
+    } else {
+      mark(generation, SIDE_MEMBER);
+      countMembers(generation);
+    }
+  }
 
   /** The side bytes of every page in use, and of null. */
   function fillSide(value: number): void {
@@ -226,8 +235,7 @@ export function createPartition(
       side[0] = SIDE_OUTSIDE; // null references: start over
       return;
     }
-    if (excess.length < side.length) excess = new Int32Array(side.length);
-    if (excess[granule]++ === 0) excessGranules.push(granule);
+    excess.set(granule, excessOf(granule) + 1);
   }
 
   // -- scanning -------------------------------------------------------------------------------
@@ -307,7 +315,7 @@ export function createPartition(
   }
 
   function excessOf(granule: number): number {
-    return granule < excess.length ? excess[granule] : 0;
+    return excess.get(granule) ?? 0;
   }
 
   /** The objects found late, which may find others; each moves to the tail of the table as it is visited. */
@@ -315,6 +323,7 @@ export function createPartition(
     for (let index = 0; index < lateCount; index++) {
       const object = late[index];
       moveToTail(generation, object, index);
+      lateMoved = index + 1;
       reach(object);
     }
   }
@@ -361,6 +370,7 @@ export function createPartition(
     }
     unplacedFrom = -1;
     lateCount = 0;
+    lateMoved = 0;
   }
 
   /** Keep only what nothing reached after all, and take it out of the table. */
@@ -381,8 +391,10 @@ export function createPartition(
     lateCount = 0;
     if (unreachable.length >= entryCount) return;
     const capacity = Math.max(entryCount, unreachable.length * 2, 1024);
-    unreachable = new Int32Array(capacity);
-    late = new Int32Array(capacity);
+    // Both or neither: one that stayed short would lose objects without a word.
+    const [first, second] = [new Int32Array(capacity), new Int32Array(capacity)];
+    unreachable = first;
+    late = second;
   }
 
   return { run, placeUnreachable };

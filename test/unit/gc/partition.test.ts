@@ -115,6 +115,55 @@ describe("the two lists of a partition", () => {
   });
 });
 
+describe("a partition that the host breaks off", () => {
+  /** A partition whose walk over containers throws at its n-th object, as a host without memory might. */
+  function breakablePartition({ core }: TestCore, breakAt: { calls: number }): Partition {
+    const traversal = Object.create(core.traversal, {
+      collect: {
+        value: (object: Address) => {
+          if (breakAt.calls-- === 0) throw new RangeError("Array buffer allocation failed");
+          return core.traversal.collect(object);
+        },
+      },
+    }) as typeof core.traversal;
+    return createPartition(core.allocator, core.generations, traversal, core.types);
+  }
+
+  it.each([0, 2])("leaves every object in its table, and nothing counted: generation %i", (generation) => {
+    let broken = 0;
+    for (let seed = 0; seed < 4; seed++) {
+      const random = randomFrom(seed);
+      const scene = makeScene(random, { count: 3000, chained: 0.9 }, 0.05, 4 << 20);
+      const { generations, memory } = scene.heap.core;
+      for (let younger = 0; younger < generation; younger++) generations.merge(younger, generation);
+      if (seed % 2 === 0) {
+        fillMemory(scene.heap);
+        takeReserve(scene.heap);
+      }
+      const objects = scene.heap.table(generation).sort();
+      const breakAt = { calls: 0 };
+      const partition = breakablePartition(scene.heap, breakAt);
+      for (let calls = 0; broken < 10_000; calls += 1 + below(random, 150)) {
+        breakAt.calls = calls;
+        try {
+          partition.run(generation, generation === 2);
+          partition.placeUnreachable(generation);
+          generations.merge(UNREACHABLE, generation);
+          break;
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+          broken++;
+        }
+        expect(memory.side.every((byte) => byte === 0)).toBe(true);
+        expect(scene.heap.table(generation).sort()).toEqual(objects);
+      }
+      breakAt.calls = Infinity;
+      expectNaivePartition(scene, partition, generation);
+    }
+    expect(broken).toBeGreaterThan(20);
+  });
+});
+
 /** Take the reserve chunk out of the tables' sight for the rest of the test. */
 function takeReserve(heap: TestCore): void {
   const hoard = heap.newList(heap.leaf.list("f64"));
@@ -210,6 +259,21 @@ describe("what a partition finds", () => {
     heap.drop(hub);
     expect(heap.collect()).toBe(count + 2);
   });
+
+  it.each([0, 2])(
+    "needs memory for the objects with many references only, not for the reservation: generation %i",
+    (generation) => {
+      const heap = makeQuietCore(64 << 20);
+      const hub = heap.newList(heap.list("ref"));
+      for (let index = 0; index < 400; index++) heap.append(hub, ref(hub));
+      heap.drop(hub);
+      if (generation > 0) heap.core.generations.merge(0, generation);
+      const before = process.memoryUsage().arrayBuffers;
+      expect(unreachableIn(heap, generation)).toEqual([hub]);
+      // A word for each of the 4 million granules would be 16 MiB.
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1 << 20);
+    },
+  );
 
   it("is not misled by references to null, however many", () => {
     const heap = makeQuietCore();
