@@ -233,7 +233,7 @@ export class Binder {
       if (next["@kind"] === "struct") this.checkStruct(next, names);
       const plan = makePlan(next);
       plans.set(next, plan);
-      for (const { spec } of plan.slots) queue.push(...spec.targets);
+      for (const { spec } of plan.slots) for (const target of spec.targets) queue.push(target);
     }
     return [...plans.values()];
   }

@@ -52,8 +52,6 @@ export interface Codec {
   detach(word: Address): OwnedBits;
   /** Give up what `own` or `detach` returned. */
   disown(owned: OwnedBits): void;
-  /** Read a slot that is about to vanish: its reference goes to the caller, for an object as a handle. */
-  takeOut(word: Address): unknown;
   /** Whether the slot holds this value: numbers by value, texts by content, objects by identity. */
   holds(word: Address, value: unknown): boolean;
 }
@@ -68,6 +66,20 @@ export function createCodec(context: Context, spec: SlotSpec, where: string, shi
   if (spec.slot === SLOT_I64) return bigintCodec(context, where);
   if (spec.slot === SLOT_REF) return referenceCodec(context, spec, where);
   return numberCodec(context, spec.slot, where, shift);
+}
+
+/**
+ * Give a caller what was in a slot that is gone now: an object as a handle, which takes over the slot's reference. The
+ * last step of taking something out: recording the handle's line may run user code.
+ *
+ * @param value what `read` said while the slot was there
+ * @param owned what `detach` returned, with its high word still in `context.ownedHigh`
+ */
+export function handOver(codec: Codec, value: unknown, owned: OwnedBits): unknown {
+  const view = asView(value);
+  if (view !== undefined) return view["@type"].context.handles.adopt(view);
+  codec.disown(owned);
+  return value;
 }
 
 function mismatch(where: string, expected: string, value: unknown): never {
@@ -117,7 +129,6 @@ function numberCodec(context: Context, slot: number, where: string, shift: numbe
     swap: put,
     detach: () => 0,
     disown: () => {},
-    takeOut: read,
     holds: (word, value) => read(word) === value,
   };
 }
@@ -193,7 +204,6 @@ function bigintCodec({ core }: Context, where: string): Codec {
     swap: put,
     detach: () => 0n,
     disown: () => {},
-    takeOut: read,
     holds: (word, value) => i64[word >> 1] === value,
   };
 }
@@ -221,11 +231,6 @@ function stringCodec({ core }: Context, where: string): Codec {
       disown(old);
     },
     detach: (word) => i32[word],
-    takeOut: (word) => {
-      const text = read(word);
-      disown(i32[word]);
-      return text;
-    },
     holds: (word, value) => typeof value === "string" && strings.equals(i32[word], value),
   };
 }
@@ -258,10 +263,6 @@ function referenceCodec(context: Context, spec: SlotSpec, where: string): Codec 
     detach: (word) => i32[word],
     disown: (owned) => {
       if (owned !== 0) counts.decref(owned as number);
-    },
-    takeOut: (word) => {
-      const object = i32[word];
-      return object === 0 ? null : context.binder.typeOf(object).handle(object);
     },
     holds: (word, value) => {
       const view = asView(value);
@@ -406,13 +407,6 @@ function anyCodec(context: Context, spec: SlotSpec, where: string): Codec {
       return i32[word];
     },
     disown: (owned) => counts.decrefAny(owned as number, context.ownedHigh),
-    takeOut: (word) => {
-      const low = i32[word];
-      if (i32[word + 1] === TAG_OBJECT) return context.binder.typeOf(low).handle(low);
-      const value = read(word);
-      counts.decrefAny(low, i32[word + 1]);
-      return value;
-    },
     holds: (word, value) => holdsAny(context, word, value),
   };
 }

@@ -2,7 +2,7 @@
 import { TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, SLOT_ANY, SLOT_REF, TAG_OBJECT } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
-import { type Codec, createCodec, type OwnedBits } from "./codec.js";
+import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import { checkIterable } from "./list-view.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
@@ -156,9 +156,12 @@ class DictOperations {
     const dict = addressOf(view);
     const entry = this.access.keys.find(dict, key);
     if (entry === 0) return undefined;
-    const value = this.codec.takeOut(entry + 2);
+    const value = this.codec.read(entry + 2);
+    const owned = this.codec.detach(entry + 2);
+    const high = this.type.context.ownedHigh;
     this.access.keys.remove(dict, entry);
     this.access.keys.dropKey();
-    return value;
+    this.type.context.ownedHigh = high;
+    return handOver(this.codec, value, owned);
   }
 }

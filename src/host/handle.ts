@@ -82,11 +82,15 @@ export class HandleTracker {
 
   /** A handle that takes over a reference its caller owns. */
   own(type: BoundType, object: Address): View {
+    return this.adopt(new type.View(object, this.i32[object + HEADER_SERIAL]));
+  }
+
+  /** The same, of a borrow that nobody else has. Recording its line may run user code: the heap must be whole. */
+  adopt(borrow: View): View {
     this.i32[CONTROL_ROOT_COUNT]++;
-    const handle = new type.View(object, this.i32[object + HEADER_SERIAL]);
-    handle["@owner"] = OWNED;
-    if (this.options.isRecording) this.note(handle, this.otherSamplers);
-    return handle;
+    borrow["@owner"] = OWNED;
+    if (this.options.isRecording) this.note(borrow, this.otherSamplers);
+    return borrow;
   }
 
   /** Give the views of a type what they need to be handles. */
@@ -102,12 +106,12 @@ export class HandleTracker {
     const forget = (handle: View) => this.forget(handle);
     const counts = this.roots !== undefined;
     return compile(
-      { i32, decref, releaseTwice, forget, OWNED },
+      { i32, decref, releaseTwice, markReleased, forget, OWNED },
       `/* type ${type.id} */ return function release() {
         const address = this["@address"];
         if (i32[address + ${HEADER_SERIAL}] !== this["@serial"]) releaseTwice(this);
-        if (${counts} || this["@owner"] !== OWNED) forget(this);
-        this["@serial"] = ${RELEASED};
+        if (${counts} || this["@owner"] !== OWNED) return forget(this);
+        try { this["@serial"] = ${RELEASED}; } catch { markReleased(this); }
         i32[${CONTROL_ROOT_COUNT}]--;
         decref(address);
       }`,
@@ -115,8 +119,11 @@ export class HandleTracker {
         function release(this: View) {
           const address = this["@address"];
           if (i32[address + HEADER_SERIAL] !== this["@serial"]) releaseTwice(this);
-          if (counts || this["@owner"] !== OWNED) forget(this);
-          this["@serial"] = RELEASED;
+          if (counts || this["@owner"] !== OWNED) {
+            forget(this);
+            return;
+          }
+          markReleased(this);
           i32[CONTROL_ROOT_COUNT]--;
           decref(address);
         },
@@ -184,28 +191,47 @@ export class HandleTracker {
     this.registry?.register(handle, record, record);
   }
 
-  /** A handle is being released of which something is kept; or a borrow, by somebody who thinks it a handle. */
+  /**
+   * Release a handle of which something is kept; or refuse a borrow, which somebody thinks a handle. The line is captured
+   * last: that may run user code, which finds the heap whole and this handle released.
+   */
   private forget(handle: View): void {
     const owner = handle["@owner"];
+    const address = handle["@address"];
     if (owner === BORROWED)
       throw new InvalidArgumentError(
         `This reference to a ${handle["@type"].name} is borrowed: it owns nothing that could be released.`,
       );
+    markReleased(handle);
     if (this.roots !== undefined) {
-      const address = handle["@address"];
       const left = (this.roots.get(address) ?? 0) - 1;
       if (left > 0) this.roots.set(address, left);
       else this.roots.delete(address);
     }
-    if (typeof owner === "symbol") return;
-    owner.releasedAt = captureSite();
-    this.records.delete(owner);
-    this.registry?.unregister(owner);
+    if (typeof owner !== "symbol") {
+      this.records.delete(owner);
+      this.registry?.unregister(owner);
+    }
+    this.i32[CONTROL_ROOT_COUNT]--;
+    this.context.core.counts.decref(address);
+    if (typeof owner !== "symbol") owner.releasedAt = captureSite();
   }
 
   private reportLeak(record: HandleRecord): void {
     if (this.context.isDisposed) return;
     this.context.heap.onLeakedHandle({ typeName: record.type.name, madeAt: record.madeAt });
+  }
+}
+
+/** The first change of a release: where it is refused, nothing has happened. */
+function markReleased(handle: View): void {
+  try {
+    handle["@serial"] = RELEASED;
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `This handle to a ${handle["@type"].name} was frozen and cannot be marked as released: it keeps its object alive.`,
+      { cause },
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, LIST_ITEMS, LIST_LENGTH } from "../memory/layout.js";
 import { slotWords } from "../object/slot.js";
 import type { BoundType } from "./bind.js";
-import { type Codec, createCodec, type OwnedBits } from "./codec.js";
+import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import type { Context } from "./context.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
@@ -234,9 +234,11 @@ class ListOperations {
     const list = addressOf(view);
     const position = this.positionOrUndefined(list, index);
     if (position === undefined) return undefined;
-    const value = this.codec.takeOut(this.lists.itemAddress(list, position));
+    const slot = this.lists.itemAddress(list, position);
+    const value = this.codec.read(slot);
+    const owned = this.codec.detach(slot);
     this.lists.closeGap(list, position);
-    return value;
+    return handOver(this.codec, value, owned);
   }
 
   clear(view: View): void {

@@ -11,7 +11,7 @@ import { asView } from "./view.js";
 export class Scope implements Disposable {
   private readonly heap: Heap;
   /** What to do when it closes, in the order in which it came: handles to release and functions to call. */
-  private readonly closers: (Owned | (() => void))[] = [];
+  private closers: (Owned | (() => void))[] = [];
   private isClosed = false;
 
   /** @internal Scopes come from `heap.scope()`. */
@@ -22,7 +22,9 @@ export class Scope implements Disposable {
   /** `heap.new`, for a handle that the scope owns: it is released when the scope closes. */
   new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     this.requireOpen();
-    return this.use(this.heap.new(type, init));
+    const handle = this.heap.new(type, init);
+    if (this.isClosed) release(handle); // by a getter of the literal: nobody would
+    return this.use(handle);
   }
 
   /** Make the scope the owner of a handle. @returns the same handle, to be lent but not released */
@@ -40,6 +42,8 @@ export class Scope implements Disposable {
   /** Run something when the scope closes, in its turn among the releases. */
   defer(onClose: () => void): void {
     this.requireOpen();
+    if (typeof onClose !== "function")
+      throw new InvalidArgumentError(`scope.defer takes a function, got ${show(onClose)}.`);
     this.closers.push(onClose);
   }
 
@@ -47,7 +51,8 @@ export class Scope implements Disposable {
   move(): Scope {
     this.requireOpen();
     const scope = new Scope(this.heap);
-    scope.closers.push(...this.closers.splice(0));
+    scope.closers = this.closers;
+    this.closers = [];
     this.isClosed = true;
     return scope;
   }

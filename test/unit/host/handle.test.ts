@@ -2,7 +2,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import {
+  any,
   DoubleReleaseError,
+  dict,
   f64,
   type Handle,
   Heap,
@@ -13,10 +15,11 @@ import {
   refcount,
   release,
   retain,
+  str,
   struct,
   UseAfterReleaseError,
 } from "../../../src/index.js";
-import { roots } from "../../../src/inspect/index.js";
+import { roots, verify } from "../../../src/inspect/index.js";
 import { makeHeap } from "../../support/heaps.js";
 import { describeBothMakers, heapError, liveObjects, thrownBy } from "./support.js";
 
@@ -169,6 +172,100 @@ describeBothMakers("a handle", ({ makeHeap, makeExactHeap }) => {
     const error = thrownBy(() => borrow.value) as UseAfterReleaseError;
     expect("madeAt" in error || "releasedAt" in error).toBe(false);
   });
+});
+
+describeBothMakers("a handle of which something is kept", ({ makeHeap }) => {
+  const ErrorHost = Error as unknown as { prepareStackTrace?: unknown };
+  /** Run a body while the program's own code looks at every stack that is captured. */
+  function whileStacksAreLookedAt(look: () => void, body: () => void): void {
+    const { prepareStackTrace } = ErrorHost;
+    ErrorHost.prepareStackTrace = () => {
+      ErrorHost.prepareStackTrace = prepareStackTrace;
+      look();
+      return "";
+    };
+    try {
+      body();
+    } finally {
+      ErrorHost.prepareStackTrace = prepareStackTrace;
+    }
+  }
+
+  it("is released before the program's code can see its stack: once, whatever that does", () => {
+    for (const options of [recordAll, { checks: "stress" }] as const) {
+      const heap = makeHeap(options);
+      const node = heap.new(Node, {});
+      const other = retain(node);
+      const codes: string[] = [];
+      const look = () => {
+        verify(heap);
+        codes.push(heapError("DOUBLE_RELEASE", () => release(node)).code);
+        codes.push(heapError("USE_AFTER_RELEASE", () => node.value).code);
+      };
+      whileStacksAreLookedAt(look, () => release(node));
+      expect([codes.length, refcount(other)]).toEqual([2, 1]);
+      release(other);
+    }
+  });
+
+  it("finds the heap whole when its line is captured: new, retain, pop, take, from", () => {
+    for (const options of [recordAll, { checks: "stress" }] as const) {
+      const heap = makeHeap(options);
+      const nodes = heap.new(list(Node), [{}, {}, {}]);
+      const table = heap.new(dict(str, any), [["a", nodes]]);
+      const makers: (() => Disposable)[] = [
+        () => heap.new(Node, {}),
+        () => retain(nodes),
+        () => nodes.pop()!,
+        () => nodes.take(0)!,
+        () => table.take("a") as unknown as Disposable,
+        () => heap.from({ a: [{}] }) as unknown as Disposable,
+      ];
+      let looks = 0;
+      const look = () => {
+        looks++;
+        verify(heap);
+        nodes.push({});
+        nodes.clear();
+        table.clear();
+        verify(heap);
+      };
+      for (const make of makers) {
+        if (nodes.length < 2) nodes.assign([{}, {}]);
+        table.set("a", nodes);
+        let made: Disposable | undefined;
+        whileStacksAreLookedAt(look, () => {
+          made = make();
+        });
+        made![Symbol.dispose]();
+      }
+      expect(looks).toBe(makers.length);
+      release(table);
+      release(nodes);
+    }
+  });
+});
+
+describeBothMakers("a handle that is frozen", ({ makeHeap }) => {
+  it.each(["off", "handles", "stress"] as const)(
+    "cannot be released, which says why and changes nothing: checks %s",
+    (checks) => {
+      const heap = makeHeap({ checks });
+      const node = heap.new(Node, { value: 1 });
+      const frozen = Object.freeze(retain(node));
+      for (const attempt of [() => release(frozen), () => frozen[Symbol.dispose]()]) {
+        const before = roots(heap).length;
+        const error = heapError("INVALID_ARGUMENT", attempt);
+        expect(error.message).toBe(
+          "This handle to a Node was frozen and cannot be marked as released: it keeps its object alive.",
+        );
+        expect([frozen.value, refcount(node), roots(heap).length]).toEqual([1, 2, before]);
+        verify(heap);
+      }
+      release(node);
+      expect(refcount(frozen)).toBe(1);
+    },
+  );
 });
 
 describe("which handles are recorded", () => {

@@ -12,7 +12,7 @@ import {
   type Scope,
   struct,
 } from "../../../src/index.js";
-import { makeHeap } from "../../support/heaps.js";
+import { makeHeap, size } from "../../support/heaps.js";
 import { leaksNothing, liveObjects, messageOf, thrownBy } from "./support.js";
 
 class Node extends struct("Node", {
@@ -102,6 +102,35 @@ describe("a scope", () => {
     });
   });
 
+  it("that a literal's getter closes owns nothing more: what was made for it is released", () => {
+    const heap = makeHeap();
+    leaksNothing(heap, () => {
+      const scope = heap.scope();
+      const literal = {
+        get value() {
+          scope[Symbol.dispose]();
+          return 1;
+        },
+        next: {},
+      };
+      expect(messageOf("INVALID_ARGUMENT", () => scope.new(Node, literal))).toBe(
+        "This scope is closed: it can own nothing more.",
+      );
+    });
+  });
+
+  it("defers functions and nothing else", () => {
+    using scope = makeHeap().scope();
+    for (const [value, shown] of [
+      [5, "5"],
+      [null, "null"],
+      [{}, "an object"],
+    ] as const)
+      expect(messageOf("INVALID_ARGUMENT", () => scope.defer(value as never))).toBe(
+        `scope.defer takes a function, got ${shown}.`,
+      );
+  });
+
   it("is closed already while it closes", () => {
     const scope = makeHeap().scope();
     const messages: string[] = [];
@@ -109,6 +138,20 @@ describe("a scope", () => {
     scope.defer(() => scope[Symbol.dispose]());
     scope[Symbol.dispose]();
     expect(messages).toHaveLength(1);
+  });
+
+  it("hands over any number of handles", () => {
+    const heap = makeHeap();
+    using node = heap.new(Node, {});
+    const scope = heap.scope();
+    // More than a call can have arguments.
+    const count = size(200_000);
+    for (let index = 0; index < count; index++) scope.use(retain(node));
+    const moved = scope.move();
+    scope[Symbol.dispose]();
+    expect(refcount(node)).toBe(count + 1);
+    moved[Symbol.dispose]();
+    expect(refcount(node)).toBe(1);
   });
 
   it("hands everything to a new scope, and closes empty", () => {
