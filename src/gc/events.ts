@@ -13,7 +13,7 @@ export interface CollectionResult {
 /** The phases of one collection, in order. */
 export type Phase = "merge" | "partition" | "clear";
 
-/** Only `onStart` and `onStop` may run user code or change the heap. */
+/** Only `onStart`, `onEnd` and `onStop` may run user code or change the heap: between them the algorithm is at work. */
 export interface CollectorListener {
   /** Before anything else; the counts are still those that led here. */
   onStart?(generation: number): void;
@@ -23,7 +23,7 @@ export interface CollectorListener {
   onPhase?(phase: Phase): void;
   /** The unreachable objects, in order, before any is touched (CPython: DEBUG_COLLECTABLE). */
   onUnreachable?(objects: Iterable<Address>): void;
-  /** The collection proper is over. */
+  /** The collection proper is over: nothing is unreachable any more. */
   onEnd?(result: CollectionResult): void;
   /** The last thing of a collection. */
   onStop?(result: CollectionResult): void;

@@ -14,6 +14,11 @@ export class Context {
   /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
   ownedHigh = 0;
   isDisposed = false;
+  /**
+   * Operations under way that may run the program's code (getters, iterators, callbacks) while they hold references that
+   * no handle explains yet. What looks at the heap from there has to know (inspect/verify.ts).
+   */
+  inside = 0;
   /** Whether functions are made from text, one a type (compile.ts). */
   readonly compiles: boolean;
 
@@ -26,6 +31,20 @@ export class Context {
   /** @throws HeapDisposedError */
   requireOpen(): void {
     if (this.isDisposed) throw new HeapDisposedError();
+  }
+
+  /**
+   * Call the program back from the middle of whatever allocated or collected. What it throws stops nothing.
+   */
+  callBack(where: string, body: () => void): void {
+    this.inside++;
+    try {
+      body();
+    } catch (error) {
+      this.unraisable(error, where);
+    } finally {
+      this.inside--;
+    }
   }
 
   /** Report an error that nobody can catch. A reporter that throws itself does not stop the work either. */
@@ -42,7 +61,7 @@ export class Context {
     return this.binder.garbage;
   }
 
-  /** End the heap: every serial is raised, so every view is stale. O(memory in use). */
+  /** End the heap: every serial is set to 0, which no view has, so every view is stale. O(memory in use). */
   dispose(): void {
     if (this.isDisposed) return;
     this.isDisposed = true;

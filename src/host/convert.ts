@@ -47,6 +47,7 @@ class Importer {
 
   run(root: unknown): View {
     const { counts } = this.context.core;
+    this.context.inside++;
     try {
       if (typeof root !== "object" || root === null || this.isReference(undefined, "", root))
         throw new InvalidArgumentError(
@@ -64,6 +65,8 @@ class Importer {
       for (const { view } of this.imported) (view as unknown as AnyList).clear();
       for (const { view } of this.imported) counts.decref(view["@address"]);
       throw error;
+    } finally {
+      this.context.inside--;
     }
   }
 

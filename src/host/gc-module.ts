@@ -56,7 +56,10 @@ export class GarbageCollector {
    * `heap.onUnraisable`. Functions appended during a round are called in it, as in CPython.
    */
   readonly callbacks: ((phase: CollectionPhase, info: CollectionInfo) => void)[] = [];
-  /** Where debug text goes, whole lines at a time. Default: the process's standard error, or console.error. */
+  /**
+   * Where debug text goes, whole lines at a time, when the collection is over. Default: the process's standard error, or
+   * console.error.
+   */
   debugSink: (text: string) => void = defaultSink;
 
   /** @internal Made with its heap. */
@@ -250,21 +253,21 @@ class CallbackListener implements CollectorListener {
   }
   private call(phase: CollectionPhase, info: CollectionInfo): void {
     // By index, the length read anew: callbacks may add callbacks.
-    for (let index = 0; index < this.gc.callbacks.length; index++) {
-      try {
-        this.gc.callbacks[index](phase, info);
-      } catch (error) {
-        this.context.unraisable(error, "gc callback");
-      }
-    }
+    for (let index = 0; index < this.gc.callbacks.length; index++)
+      this.context.callBack("gc callback", () => this.gc.callbacks[index](phase, info));
   }
 }
 
-/** The text of DEBUG_STATS and DEBUG_COLLECTABLE, word for word CPython's. */
+/**
+ * The text of DEBUG_STATS and DEBUG_COLLECTABLE, word for word CPython's. It is kept until the collection is over: the
+ * sink is the program's code, and before that it could take hold of what is about to be cleared.
+ */
 class DebugListener implements CollectorListener {
   private readonly gc: GarbageCollector;
   private readonly context: Context;
   private startMs = 0;
+  /** What is to be written, in order, in whole lines. */
+  private texts: string[] = [];
   constructor(gc: GarbageCollector, context: Context) {
     this.gc = gc;
     this.context = context;
@@ -274,17 +277,14 @@ class DebugListener implements CollectorListener {
   }
   /** A sink that throws must not stop a collection half-way. */
   private write(text: string): void {
-    try {
-      this.gc.debugSink(text);
-    } catch (error) {
-      this.context.unraisable(error, "gc.debugSink");
-    }
+    this.context.callBack("gc.debugSink", () => this.gc.debugSink(text));
   }
   onBegin(generation: number): void {
+    this.texts = []; // of a collection that threw
     if (!this.has(DEBUG_STATS)) return;
     const { generations } = this.context.core;
     this.startMs = performance.now();
-    this.write(
+    this.texts.push(
       `gc: collecting generation ${generation}...\n` +
         `gc: objects in each generation: ${[0, 1, 2].map((one) => generations.size(one)).join(" ")}\n` +
         `gc: objects in permanent generation: ${generations.size(PERMANENT)}\n`,
@@ -293,15 +293,19 @@ class DebugListener implements CollectorListener {
   onUnreachable(objects: Iterable<Address>): void {
     if (!this.has(DEBUG_COLLECTABLE)) return;
     for (const object of objects)
-      this.write(
+      this.texts.push(
         `gc: collectable <${this.context.binder.typeOf(object).name} 0x${(object * WORD_BYTES).toString(16)}>\n`,
       );
   }
   onEnd({ collected, uncollectable }: CollectionResult): void {
-    if (!this.has(DEBUG_STATS)) return;
-    const seconds = (performance.now() - this.startMs) / 1000;
-    this.write(
-      `gc: done, ${collected + uncollectable} unreachable, ${uncollectable} uncollectable, ${seconds.toFixed(4)}s elapsed\n`,
-    );
+    if (this.has(DEBUG_STATS)) {
+      const seconds = (performance.now() - this.startMs) / 1000;
+      this.texts.push(
+        `gc: done, ${collected + uncollectable} unreachable, ${uncollectable} uncollectable, ${seconds.toFixed(4)}s elapsed\n`,
+      );
+    }
+    const { texts } = this;
+    this.texts = [];
+    for (const text of texts) this.write(text);
   }
 }

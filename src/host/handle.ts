@@ -141,7 +141,9 @@ export class HandleTracker {
       { i32, context, create, View, OWNED, descriptor, check, note },
       `/* type ${type.id} */ return function make(type, init) {
         if (type !== descriptor) check(type);
-        const address = create(init);
+        let address;
+        context.inside++;
+        try { address = create(init); } finally { context.inside--; }
         if (context.isDisposed) context.requireOpen(); // by a getter of the literal
         i32[${CONTROL_ROOT_COUNT}]++;
         const handle = new View(address, i32[address + ${HEADER_SERIAL}]);
@@ -151,7 +153,13 @@ export class HandleTracker {
       }`,
       () => (other: unknown, init: unknown) => {
         if (other !== descriptor) check(other);
-        const address = create(init);
+        let address: Address;
+        context.inside++;
+        try {
+          address = create(init);
+        } finally {
+          context.inside--;
+        }
         context.requireOpen();
         i32[CONTROL_ROOT_COUNT]++;
         const handle = new View(address, i32[address + HEADER_SERIAL]);

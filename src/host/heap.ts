@@ -159,12 +159,15 @@ export class Heap implements Disposable {
     const { memory, events } = this.context.core;
     const { roots } = this.context.handles;
     events.listeners.push({
-      onPhase: (phase) =>
+      onPhase: (phase) => {
+        // The literal under construction, or the callback, that disposed the heap goes on; there is nothing to check.
+        if (this.context.isDisposed) return;
         verifyMemory(memory, {
           ...(roots && { roots }),
           isCollecting: phase === "partition",
           isInside: true,
-        }),
+        });
+      },
     });
   }
 }

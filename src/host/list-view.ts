@@ -260,12 +260,16 @@ class ListOperations {
   /** Take a reference to every item, then let `store` put them where they belong; if either throws, give all up. */
   private withOwned(items: Iterable<unknown>, store: (owned: readonly OwnedItem[]) => void): void {
     const owned: OwnedItem[] = [];
+    const { context } = this.type;
+    context.inside++;
     try {
       for (const item of items) owned.push(new OwnedItem(this.type, this.codec, item));
       store(owned);
     } catch (error) {
       for (const item of owned) item.disown();
       throw error;
+    } finally {
+      context.inside--;
     }
   }
 

@@ -3,7 +3,8 @@ import { Heap } from "../host/heap.js";
 
 /**
  * Check every invariant of a heap, by a second and naive implementation that recomputes counts, lists, tables and
- * statistics from the memory alone. O(heap), with a Map entry for each object.
+ * statistics from the memory alone. O(heap), with a Map entry for each object. Called from a getter or iterator of a
+ * literal, or from a callback of the collector, it checks counts from below only: what is being built holds references.
  *
  * @throws HeapCorruptionError naming the first broken invariant, as numbered in ARCHITECTURE.md, and the address
  */
@@ -11,5 +12,6 @@ export function verify(heap: Heap): void {
   const context = Heap.contextOf(heap);
   context.requireOpen();
   const { roots } = context.handles;
-  verifyMemory(context.core.memory, roots === undefined ? {} : { roots });
+  const isInside = context.inside > 0;
+  verifyMemory(context.core.memory, roots === undefined ? { isInside } : { roots, isInside });
 }

@@ -18,8 +18,9 @@ import {
   struct,
   tuple,
 } from "../../../src/index.js";
+import { verify } from "../../../src/inspect/index.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
-import { liveObjects, messageOf, verifyInside } from "./support.js";
+import { heapError, liveObjects, messageOf, verifyInside } from "./support.js";
 
 class Node extends struct("Node", {
   get next() {
@@ -278,10 +279,9 @@ describe("the debug text", () => {
     expect([old.next, middle.next!.next]).toEqual([null, null]);
   });
 
-  it("of COLLECTABLE is a line for each unreachable object, by type and address, before any is freed", () => {
+  it("of COLLECTABLE is a line for each unreachable object, by type and address", () => {
     const heap = makeExactHeap();
-    const texts: string[] = [];
-    heap.gc.debugSink = (text) => texts.push(`${text.trim()} of ${heap.gc.getStats()[2].collections}`);
+    const texts = listen(heap);
     heap.gc.setDebug(DEBUG.COLLECTABLE);
     const items = heap.new(list(any), []);
     const table = heap.new(dict(str, any), []);
@@ -292,9 +292,31 @@ describe("the debug text", () => {
     release(table);
     expect(heap.gc.collect()).toBe(2);
     expect(texts).toEqual([
-      `gc: collectable <list 0x${expected[0]}> of 0`,
-      `gc: collectable <dict 0x${expected[1]}> of 0`,
+      `gc: collectable <list 0x${expected[0]}>\n`,
+      `gc: collectable <dict 0x${expected[1]}>\n`,
     ]);
+  });
+
+  it("reaches the sink when the collection is over: nothing half cleared can be taken hold of", () => {
+    const heap = makeHeap();
+    const node = heap.new(Node, {});
+    node.next = node;
+    const borrow = node.next;
+    release(node);
+    const found: string[] = [];
+    heap.gc.debugSink = () => {
+      verify(heap);
+      found.push(heapError("STALE_REFERENCE", () => retain(borrow)).code);
+      using made = heap.new(Node, { next: {} });
+      heap.gc.collect();
+      heap.gc.setDebug(0); // what was said already is written all the same
+      expect(made.next!.next).toBe(null);
+    };
+    heap.gc.setDebug(DEBUG.STATS | DEBUG.COLLECTABLE);
+    const errors: unknown[] = [];
+    heap.onUnraisable = (error) => errors.push(error);
+    expect(heap.gc.collect()).toBe(1);
+    expect([errors, found]).toEqual([[], Array(3).fill("STALE_REFERENCE")]);
   });
 
   it("of all flags has CPython's order: header, objects, trailer; callbacks around it", () => {

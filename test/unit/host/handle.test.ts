@@ -176,12 +176,17 @@ describeBothMakers("a handle", ({ makeHeap, makeExactHeap }) => {
 
 describeBothMakers("a handle of which something is kept", ({ makeHeap }) => {
   const ErrorHost = Error as unknown as { prepareStackTrace?: unknown };
-  /** Run a body while the program's own code looks at every stack that is captured. */
+  /** Run a body while the program's own code looks at the first stack that is captured, and throw what that throws. */
   function whileStacksAreLookedAt(look: () => void, body: () => void): void {
     const { prepareStackTrace } = ErrorHost;
+    const failures: unknown[] = [];
     ErrorHost.prepareStackTrace = () => {
       ErrorHost.prepareStackTrace = prepareStackTrace;
-      look();
+      try {
+        look();
+      } catch (error) {
+        failures.push(error); // whoever captures a stack swallows it
+      }
       return "";
     };
     try {
@@ -189,6 +194,7 @@ describeBothMakers("a handle of which something is kept", ({ makeHeap }) => {
     } finally {
       ErrorHost.prepareStackTrace = prepareStackTrace;
     }
+    for (const failure of failures) throw failure;
   }
 
   it("is released before the program's code can see its stack: once, whatever that does", () => {

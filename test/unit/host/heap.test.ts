@@ -245,6 +245,52 @@ describe("a heap that is disposed", () => {
   });
 });
 
+describe.each(["off", "verify", "stress"] as const)(
+  "a heap that is disposed in the middle of an operation: checks %s",
+  (checks) => {
+    const operations: [string, (heap: Heap, dispose: () => void) => unknown][] = [
+      [
+        "a getter of a literal",
+        (heap, dispose) =>
+          heap.new(TreeNode, {
+            get parent() {
+              dispose();
+              return { children: [{}, {}] };
+            },
+            children: [{}, { children: [{}] }],
+          }),
+      ],
+      [
+        "an iterator of items",
+        (heap, dispose) => {
+          const items = function* () {
+            yield { children: [{}] };
+            dispose();
+            yield { children: [{}] };
+          };
+          return heap.new(list(TreeNode), items());
+        },
+      ],
+      [
+        "a callback of the collector",
+        (heap, dispose) => {
+          heap.gc.callbacks.push(dispose);
+          heap.gc.setThreshold(1);
+          return heap.new(list(TreeNode), [{}, { children: [{}] }, {}]);
+        },
+      ],
+    ];
+    it.each(operations)("by %s, ends it with that error and no other", (_, operate) => {
+      const heap = Heap.create({ maximumBytes: 1 << 20, checks });
+      const errors: unknown[] = [];
+      heap.onUnraisable = (error) => errors.push(error);
+      release(heap.new(list(TreeNode), []));
+      messageOf("HEAP_DISPOSED", () => operate(heap, () => heap[Symbol.dispose]()));
+      expect(errors).toEqual([]);
+    });
+  },
+);
+
 describe("heap.onUnraisable", () => {
   afterEach(() => {
     vi.restoreAllMocks();

@@ -200,6 +200,87 @@ describe("verify", () => {
     expect(thrownBy(() => verify(known.heap))).toMatchObject({ invariant: "I6 refcount", address });
   });
 
+  it("is content with what a program sees from inside an operation", () => {
+    for (const checks of ["off", "verify"] as const) {
+      using heap = Heap.create({ maximumBytes: 4 << 20, checks });
+      let looks = 0;
+      const look = () => {
+        verify(heap);
+        looks++;
+      };
+      class Pair extends struct("Pair", {
+        get first() {
+          return optional(Node);
+        },
+        get second() {
+          return optional(Node);
+        },
+      }) {}
+      const literal = {
+        first: { name: "made first" },
+        get second() {
+          look();
+          return null;
+        },
+      };
+      const items = function* () {
+        yield { name: "an item" };
+        look();
+      };
+      using pair = heap.new(Pair, literal);
+      using pairs = heap.new(list(Pair), [literal]);
+      pairs.push(literal, literal);
+      pairs.assign([literal]);
+      using nodes = heap.new(list(Node), items());
+      nodes.assign(items());
+      using table = heap.new(dict(str, Pair), [["key", literal]]);
+      table.set("other", literal);
+      const watched = new Proxy(["text"], {
+        getOwnPropertyDescriptor: (target, key) => {
+          look();
+          return Reflect.getOwnPropertyDescriptor(target, key);
+        },
+      });
+      release(heap.from({ watched }));
+      expect(pair.first!.name).toBe("made first");
+      expect(looks).toBeGreaterThan(9);
+      const errors: unknown[] = [];
+      heap.onUnraisable = (error) => errors.push(error);
+      heap.gc.callbacks.push(look);
+      heap.gc.debugSink = look;
+      heap.gc.setDebug(1);
+      heap.gc.setThreshold(1);
+      const before = looks;
+      release(heap.new(list(Pair), [{ first: {} }, { first: {}, second: {} }]));
+      expect(looks).toBeGreaterThan(before + 3);
+      expect(errors).toEqual([]);
+    }
+  });
+
+  it("is exact again once an operation has thrown", () => {
+    const { heap, i32, at, node } = makePopulated();
+    const literal = {
+      get name(): string {
+        throw new Error("no name");
+      },
+    };
+    heap.onUnraisable = () => {};
+    heap.gc.callbacks.push(() => {
+      throw new Error("no callback");
+    });
+    for (const operation of [
+      () => heap.new(Node, literal),
+      () => heap.new(list(Node), [literal]),
+      () => (node.next!.next = literal as never),
+      () => heap.from({ nothing: undefined }),
+    ])
+      expect(operation).toThrow();
+    heap.gc.collect();
+    verify(heap);
+    i32[at(node) + L.HEADER_REFCOUNT]++;
+    expect(thrownBy(() => verify(heap))).toMatchObject({ invariant: "I6 refcount" });
+  });
+
   it("refuses a heap that is disposed", () => {
     const { heap } = makePopulated();
     heap[Symbol.dispose]();
