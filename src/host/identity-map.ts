@@ -4,6 +4,7 @@ import type { Address } from "../memory/layout.js";
 import type { Heap } from "./heap.js";
 import { release, retain } from "./ownership.js";
 import { show } from "./schema.js";
+import { Scope } from "./scope.js";
 import type { Borrowed, Handle } from "./types.js";
 import { addressOf, asView } from "./view.js";
 
@@ -31,7 +32,10 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
     return this.entries_.get(this.address(key))?.value;
   }
 
-  /** Add an entry, which keeps its object alive, or replace the value of one. O(1). */
+  /**
+   * Add an entry, which keeps its object alive, or replace the value of one. O(1).
+   * @throws InvalidArgumentError for a key that is no object of the map's heap, UseAfterReleaseError for one that is gone
+   */
   set(key: K, value: V): this {
     const address = this.address(key);
     const entry = this.entries_.get(address);
@@ -62,13 +66,24 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
 
   /** Entries in insertion order; keys are borrowed. */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
-    for (const { handle, value } of this.entries_.values()) yield [handle, value];
+    for (const { handle, value } of this.entries_.values()) yield [borrow(handle), value];
   }
 
-  /** Release all keys. The map is empty afterwards and may be used again. */
+  /**
+   * Release all keys, as a scope does: every one even if the release of another throws. The map is empty afterwards and
+   * may be used again.
+   */
   [Symbol.dispose](): void {
     const entries = [...this.entries_.values()];
     this.entries_.clear();
-    for (const { handle } of entries) release(handle);
+    const scope = new Scope(this.heap);
+    for (const { handle } of entries.reverse()) scope.defer(() => release(handle));
+    scope[Symbol.dispose]();
   }
+}
+
+/** The owning handles stay in the map: whoever released one would take the map's reference. */
+function borrow<R extends Borrowed>(handle: Handle<R>): R {
+  const view = asView(handle)!;
+  return view["@type"].view(addressOf(view)) as unknown as R;
 }

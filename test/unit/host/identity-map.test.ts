@@ -48,6 +48,33 @@ describe("an IdentityMap", () => {
     names[Symbol.dispose]();
   });
 
+  it("lends its keys and gives none away", () => {
+    const heap = makeHeap();
+    using point = heap.new(Point, { x: 1 });
+    using names = new IdentityMap<InstanceType<typeof Point>, string>(heap);
+    names.set(point, "the point");
+    for (const [key, name] of names) {
+      expect([key.x, name, names.get(key)]).toEqual([1, "the point", "the point"]);
+      messageOf("INVALID_ARGUMENT", () => release(key as never));
+    }
+    expect(refcount(point)).toBe(2);
+  });
+
+  it("releases every key, even if one cannot be released", () => {
+    const heap = makeHeap();
+    using points = heap.new(list(Point), [{ x: 1 }, { x: 2 }, { x: 3 }]);
+    const names = new IdentityMap<InstanceType<typeof Point>, string>(heap);
+    for (const point of points) names.set(point, `point ${point.x}`);
+    // Nothing that the map hands out can do this; the heap's own record of the handle might.
+    const entries = [
+      ...(names as unknown as { entries_: Map<number, { handle: object }> }).entries_.values(),
+    ];
+    Object.freeze(entries[1].handle);
+    expect(messageOf("INVALID_ARGUMENT", () => names[Symbol.dispose]())).toContain("was frozen");
+    expect([...points].map(refcount)).toEqual([1, 2, 1]);
+    expect(names.size).toBe(0);
+  });
+
   it("keeps any value, undefined and objects included", () => {
     const heap = makeHeap();
     using point = heap.new(Point, {});
