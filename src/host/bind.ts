@@ -265,7 +265,10 @@ function describeFields(struct: StructDescriptor): string {
   );
 }
 
-/** JavaScript fields of a subclass would live on each view and be lost with it; a field must not hide a method. */
+/**
+ * JavaScript fields of a subclass would live on each view and be lost with it; a field must not hide a method, and a
+ * handle's own disposal must not hide the class's.
+ */
 function checkClass(struct: StructDescriptor): void {
   const { typeName } = struct;
   let probe: object;
@@ -286,10 +289,15 @@ function checkClass(struct: StructDescriptor): void {
     let prototype = struct.prototype;
     prototype !== struct["@declaration"].base.prototype;
     prototype = Object.getPrototypeOf(prototype) as object
-  )
+  ) {
     for (const name of Object.keys(struct.shape))
       if (Object.hasOwn(prototype, name))
         throw new InvalidArgumentError(`Struct "${typeName}" has a field and a method called ${show(name)}.`);
+    if (Object.hasOwn(prototype, Symbol.dispose))
+      throw new InvalidArgumentError(
+        `Struct "${typeName}" has a method [Symbol.dispose], which would never run: disposing of a handle releases it. Give the method a name of its own.`,
+      );
+  }
 }
 
 function makePlan(descriptor: ObjectDescriptor): Plan {

@@ -3,7 +3,7 @@ import { TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, SLOT_ANY, SLOT_REF, TAG_OBJECT } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
-import { checkIterable } from "./list-view.js";
+import { checkIterable, checkVisitor } from "./list-view.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
 import { defineTable, makeTableIterator, type TableAccess } from "./table-view.js";
@@ -49,6 +49,7 @@ function defineReading(prototype: object, type: BoundType, { read }: Codec, acce
   hide(prototype, "entries", entries);
   hide(prototype, Symbol.iterator, entries);
   hide(prototype, "forEach", function (this: View, visit: (value: unknown, key: unknown) => void) {
+    checkVisitor(visit);
     for (const [key, value] of new Entries(this) as Iterable<[unknown, unknown]>) visit(value, key);
   });
 }

@@ -7,6 +7,7 @@ import { Binder } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
 import { fromJS, toJS } from "./convert.js";
+import { typeText } from "./fields.js";
 import { GarbageCollector } from "./gc-module.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
 import { describe, isObjectDescriptor, show } from "./schema.js";
@@ -36,7 +37,8 @@ export type Checks =
 export interface HeapOptions {
   /**
    * Bytes of address space to reserve; memory is committed only as it is used, so a large value costs nothing (measured
-   * on Linux). Default and limit: 8 GiB in Node, halved until the machine grants it; 1 GiB in browsers and on Windows.
+   * on Linux). From 256 KiB to 8 GiB, rounded up to whole arenas of 64 KiB. Default: 8 GiB in Node, halved until the
+   * machine grants it; 1 GiB in browsers and on Windows.
    */
   readonly maximumBytes?: number;
   /** How closely the heap watches itself and its handles. Default: OUROHEAP_CHECKS, else as `Checks` says. */
@@ -60,7 +62,9 @@ export class Heap implements Disposable {
   private readonly context: Context;
 
   private constructor(options: HeapOptions) {
-    const checks = options.checks ?? defaultChecks();
+    if (typeof options !== "object" || options === null)
+      throw new InvalidArgumentError(`Heap.create takes an object of options, got ${show(options)}.`);
+    const checks = options.checks === undefined ? defaultChecks() : options.checks;
     const { level, every } = readChecks(checks);
     const core = new Core(reserveMemory(options.maximumBytes), { isStress: level === "stress" });
     const verifies = level === "verify" || level === "stress";
@@ -83,7 +87,7 @@ export class Heap implements Disposable {
   /**
    * Make an object from a literal; literals nest. The caller owns the result.
    * @throws TypeMismatchError and InvalidArgumentError for a literal that does not fit, OutOfMemoryError; nothing
-   * half-built stays behind
+   * half-built stays behind. For a type that is new to the heap also HeapError "TOO_MANY_TYPES"
    */
   new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     const make =
@@ -97,7 +101,7 @@ export class Heap implements Disposable {
     const descriptor = describe(type, "The type given to heap.new");
     if (!isObjectDescriptor(descriptor))
       throw new InvalidArgumentError(
-        `heap.new makes structs and containers; a value of ${show(descriptor["@kind"])} type is stored in one.`,
+        `heap.new makes structs and containers; a value of type ${typeText(descriptor)} is stored in one.`,
       );
     return this.context.binder.bind(descriptor).make;
   }
@@ -128,6 +132,8 @@ export class Heap implements Disposable {
   scope<R>(body: (scope: Scope) => R): Escaped<R>;
   scope(body?: (scope: Scope) => unknown): unknown {
     this.context.requireOpen();
+    if (body !== undefined && typeof body !== "function")
+      throw new InvalidArgumentError(`heap.scope takes a function or nothing, got ${show(body)}.`);
     return body === undefined ? new Scope(this) : runInScope(this, body);
   }
 
@@ -152,6 +158,7 @@ export class Heap implements Disposable {
 
   /** @internal For `ouroheap/inspect` and `ouroheap/unsafe`. */
   static contextOf(heap: Heap): Context {
+    if (!(heap instanceof Heap)) throw new InvalidArgumentError(`Expected a heap, got ${show(heap)}.`);
     return heap.context;
   }
 

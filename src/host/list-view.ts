@@ -76,6 +76,7 @@ function defineReading(prototype: object, type: BoundType, { read, holds }: Code
     return read(i32[this["@address"] + LIST_ITEMS] + position * words);
   });
   hide(prototype, "forEach", function (this: View, visit: (item: unknown, index: number) => void) {
+    checkVisitor(visit);
     for (let index = 0; index < lengthOf(this); index++)
       visit(read(i32[this["@address"] + LIST_ITEMS] + index * words), index);
   });
@@ -322,6 +323,12 @@ function refuseIndex(type: BoundType, index: number, length: number): never {
   throw new InvalidArgumentError(
     `Index ${show(index)} is out of range for a ${type.text} of length ${length}.`,
   );
+}
+
+/** @throws InvalidArgumentError for what `forEach` cannot call, whether or not there is an item to call it for */
+export function checkVisitor(visit: unknown): void {
+  if (typeof visit !== "function")
+    throw new InvalidArgumentError(`forEach takes a function, got ${show(visit)}.`);
 }
 
 export function checkIterable(type: BoundType, init: unknown): asserts init is Iterable<unknown> {

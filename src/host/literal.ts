@@ -47,6 +47,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
     codecs,
     allocate: isLeaf ? objects.createLeaf : objects.createTracked,
     checkLiteral: (init: unknown) => checkLiteral(type, init),
+    isUnusual,
     refuseKeys: (init: object) => refuseKeys(type, init),
     putNumber: (word: Address, value: number) => putNumber(memory, word, value),
     undo: (owned: OwnedBits[], highs: number[]) => disownAll(type, codecs, owned, highs),
@@ -72,7 +73,7 @@ function creatorText(type: BoundType, sizeClass: number): string {
   const body = `
     let seen = 0;
     ${indices.map((index) => readText(type, index)).join("\n    ")}
-    ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen) refuseKeys(init);"}
+    ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || isUnusual(init)) refuseKeys(init);"}
     const p = allocate(${type.id}, ${sizeClass});
     ${zeroedWords(type)
       .map((offset) => `i32[p + ${offset}] = 0;`)
@@ -162,7 +163,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
       });
       let keys = 0;
       for (const _ in literal) keys++;
-      if (!isTuple && keys !== seen) refuseKeys(type, literal);
+      if (!isTuple && (keys !== seen || isUnusual(literal))) refuseKeys(type, literal);
       const object = context.core.objects.create(type.id);
       for (const offset of zeroed) i32[object + offset] = 0;
       codecs.forEach((codec, index) => {
@@ -222,7 +223,16 @@ function checkLiteral(type: BoundType, init: unknown): void {
     throw new TypeMismatchError(`A ${type.text} is made from an object literal, got ${show(init)}.`);
 }
 
-/** The literal has more keys than fields were read: a key that is no field is refused, one that is undefined is not. */
+/**
+ * Whether the number of a literal's keys proves nothing: a field that comes from an accessor of its class is read, but
+ * is not among the keys, and would make up for a key that is no field.
+ */
+function isUnusual(literal: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(literal);
+  return prototype !== Object.prototype && prototype !== null;
+}
+
+/** Not all keys need be fields that were read: a key that is no field is refused, one that is undefined is not. */
 function refuseKeys(type: BoundType, init: object): void {
   const fields = type.slots.map(({ name }) => name);
   for (const key in init)

@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
 import { HEADER_REFCOUNT, WORD_BYTES } from "../memory/layout.js";
+import { typeText } from "./fields.js";
 import { describe, isObjectDescriptor, show } from "./schema.js";
 import type { Any, Borrowed, Handle, ObjectType, Owned, ReadOf } from "./types.js";
 import { addressOf, asView, type View } from "./view.js";
@@ -73,9 +74,7 @@ export function isA<T extends ObjectType>(type: T, ref: Any): ref is ReadOf<T> &
 export function as<T extends ObjectType>(type: T, ref: Any | Borrowed): ReadOf<T> & Borrowed {
   if (isA(type, ref)) return ref;
   const view = asView(ref);
-  const wanted = describe(type, "The type");
-  const name = "typeName" in wanted ? wanted.typeName : wanted["@kind"];
   throw new TypeMismatchError(
-    `Expected a ${name}, got ${view === undefined ? show(ref) : `a ${view["@type"].text}`}.`,
+    `Expected a ${typeText(type)}, got ${view === undefined ? show(ref) : `a ${view["@type"].text}`}.`,
   );
 }

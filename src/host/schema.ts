@@ -145,7 +145,10 @@ export function optional<T>(type: T): OptionalType<T> {
   return descriptor as unknown as OptionalType<T>;
 }
 
-/** A reference to an instance of any of these types: a syntax tree's child, a scene's item. */
+/**
+ * A reference to an instance of any of these types: a syntax tree's child, a scene's item.
+ * @throws InvalidArgumentError without any type; what is no struct or container is refused when a heap meets it
+ */
 export function oneOf<const T extends readonly unknown[]>(...types: T): OneOfType<T> {
   if (types.length === 0) throw new InvalidArgumentError("oneOf needs at least one type.");
   const descriptor: OneOfDescriptor = { "@kind": "oneOf", types };

@@ -1,7 +1,7 @@
 /** Sets in JavaScript: Set's protocol over a heap set. */
 import type { Address } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
-import { checkIterable } from "./list-view.js";
+import { checkIterable, checkVisitor } from "./list-view.js";
 import { defineShown } from "./show.js";
 import { defineTable, makeTableIterator } from "./table-view.js";
 import { addressOf, hide, type View } from "./view.js";
@@ -41,6 +41,7 @@ export function defineSet(type: BoundType): void {
   hide(prototype, "values", values);
   hide(prototype, Symbol.iterator, values);
   hide(prototype, "forEach", function (this: View, visit: (member: unknown) => void) {
+    checkVisitor(visit);
     for (const member of new Members(this)) visit(member);
   });
 

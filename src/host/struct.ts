@@ -17,7 +17,7 @@ export const CONSTRUCT = Symbol("construct");
  *
  * @param name identifies the type in its heap and in messages; a class name would not survive a minifier
  * @param shape field names and types; the order of the fields is the order in which they are visited and dropped
- * @throws InvalidArgumentError for an empty name or a field name that cannot be kept
+ * @throws InvalidArgumentError for an empty name, a field name that cannot be kept or an option that is none
  */
 export function struct<const N extends string, S extends Shape>(
   name: N,
@@ -28,6 +28,7 @@ export function struct<const N extends string, S extends Shape>(
     throw new InvalidArgumentError(`A struct needs a name, got ${show(name)}.`);
   if (shape === null || typeof shape !== "object")
     throw new InvalidArgumentError(`The shape of struct "${name}" must be an object, got ${show(shape)}.`);
+  checkOptions(name, options);
   for (const field of Reflect.ownKeys(shape)) checkFieldName(name, field);
   const declaration = { options: { ...options } } as StructDeclaration;
   class Base {
@@ -53,6 +54,20 @@ export function struct<const N extends string, S extends Shape>(
   return Base as unknown as StructClass<S, N>;
 }
 
+function checkOptions(struct: string, options: unknown): void {
+  if (options === null || typeof options !== "object")
+    throw new InvalidArgumentError(
+      `The options of struct "${struct}" must be an object, got ${show(options)}.`,
+    );
+  for (const name of ["cyclic", "weakrefs"]) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value !== undefined && typeof value !== "boolean")
+      throw new InvalidArgumentError(
+        `The option ${name} of struct "${struct}" must be true or false, got ${show(value)}.`,
+      );
+  }
+}
+
 function checkFieldName(struct: string, field: string | symbol): void {
   const why = objection(field);
   if (why !== undefined)
@@ -67,6 +82,9 @@ function objection(field: string | symbol): string | undefined {
     return "empty names and names that begin with @ are the library's own";
   if (field === "__proto__" || field === "constructor")
     return "JavaScript gives that name a meaning of its own";
+  // Any value that is no function would take the place of the library's, and JSON would show addresses. A field called
+  // `then` is harmless: it never reads as a function, which is all that a promise asks.
+  if (field === "toJSON") return "JSON.stringify calls what has that name; the class may have it as a method";
   if (String(Number(field)) === field) return "JavaScript reorders names that look like numbers";
   return undefined;
 }

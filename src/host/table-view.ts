@@ -38,7 +38,8 @@ export function defineTable(prototype: object, type: BoundType): TableAccess {
 
 /**
  * A class of iterators in insertion order that see what is added and not what is deleted meanwhile, as Map's do. A
- * table that grows leaves its holes behind, and entries move: an open iterator cannot follow that, and throws.
+ * table that grows leaves its holes behind, and entries move: an open iterator cannot follow that, and throws, unless
+ * there is nothing left to follow.
  */
 export function makeTableIterator(
   type: BoundType,
@@ -62,9 +63,10 @@ export function makeTableIterator(
       const table = this.view["@address"];
       if (this.number < 0) return { done: true, value: undefined };
       if (i32[table + HEADER_SERIAL] !== this.view["@serial"]) stale(this.view);
-      if (i32[table + TABLE_EPOCH] !== this.epoch)
+      // What is empty has nothing more to give, whatever became of the entries: a Map that is cleared just ends, too.
+      if (i32[table + TABLE_EPOCH] !== this.epoch && i32[table + TABLE_SIZE] !== 0)
         throw new ConcurrentModificationError(
-          `This ${type.text} was rebuilt without its deleted entries while it was iterated. Collect the changes first, then apply them.`,
+          `This ${type.text} was cleared and filled again, or rebuilt without its deleted entries, while it was iterated. Collect the changes first, then apply them.`,
         );
       const entry = nextEntry(table, this.number);
       if (entry === 0) {

@@ -107,6 +107,17 @@ describeBothMakers("a heap that meets a struct", ({ makeHeap }) => {
     );
   });
 
+  it("refuses a disposal of the class's own, at any level: a handle's would hide it", () => {
+    class Closing extends struct("Closing", { value: i32 }) {
+      [Symbol.dispose]() {}
+    }
+    class Derived extends Closing {}
+    for (const type of [Closing, Derived])
+      expect(messageOf("INVALID_ARGUMENT", () => makeHeap().new(type as never, {} as never))).toBe(
+        'Struct "Closing" has a method [Symbol.dispose], which would never run: disposing of a handle releases it. Give the method a name of its own.',
+      );
+  });
+
   it("hands on what a getter of the shape throws, and may be asked again", () => {
     const heap = makeHeap();
     let isReady = false;

@@ -59,12 +59,24 @@ describe("Heap.create", () => {
     expect(heap.bytesUsed).toBeLessThan(200_000);
   });
 
+  it("refuses options that are no object", () => {
+    for (const [options, shown] of [
+      [null, "null"],
+      [5, "5"],
+      ["stress", '"stress"'],
+    ] as [never, string][])
+      expect(messageOf("INVALID_ARGUMENT", () => Heap.create(options))).toBe(
+        `Heap.create takes an object of options, got ${shown}.`,
+      );
+  });
+
   it("refuses sizes out of range and checks that there are none of", () => {
     for (const maximumBytes of [1000, 2 ** 40, 0.5])
       expect(messageOf("INVALID_ARGUMENT", () => Heap.create({ maximumBytes }))).toMatch(/maximumBytes/);
     for (const [checks, shown] of [
       ["on", '"on"'],
       [5, "5"],
+      [null, "null"],
       [{}, "an object"],
       [{ handles: 5 }, "an object"],
     ] as [never, string][])
@@ -128,6 +140,9 @@ describe("heap.new", () => {
     const make = (type: unknown) => () => heap.new(type as typeof TreeNode, {});
     for (const type of [f64, any, optional(TreeNode), oneOf(TreeNode)])
       expect(messageOf("INVALID_ARGUMENT", make(type))).toMatch(/^heap\.new makes structs and containers/);
+    expect(messageOf("INVALID_ARGUMENT", make(f64))).toBe(
+      "heap.new makes structs and containers; a value of type f64 is stored in one.",
+    );
     for (const type of [undefined, null, 5, {}, Date])
       expect(messageOf("INVALID_ARGUMENT", make(type))).toMatch(
         /^The type given to heap\.new must be a heap type/,
@@ -190,6 +205,20 @@ describe("a collection", () => {
       b.set("ref_to_a", a);
     }
     expect(heap.gc.collect()).toBe(2);
+  });
+});
+
+describe("heap.scope", () => {
+  it("takes a function or nothing", () => {
+    const heap = makeHeap();
+    for (const [body, shown] of [
+      [5, "5"],
+      [null, "null"],
+      [{}, "an object"],
+    ] as [never, string][])
+      expect(messageOf("INVALID_ARGUMENT", () => heap.scope(body))).toBe(
+        `heap.scope takes a function or nothing, got ${shown}.`,
+      );
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   any,
   bool,
+  dict,
   f32,
   f64,
   type Heap,
@@ -11,6 +12,7 @@ import {
   optional,
   refcount,
   release,
+  set,
   str,
   struct,
   u8,
@@ -271,6 +273,21 @@ describe("a list", () => {
 });
 
 describe("iterating a list", () => {
+  it.each([
+    ["list", (heap: Heap) => heap.new(list(f64), [])],
+    ["dict", (heap: Heap) => heap.new(dict(str, f64), [])],
+    ["set", (heap: Heap) => heap.new(set(f64), [])],
+  ] as const)("or a %s by forEach takes a function, be there anything to visit or not", (_, make) => {
+    using container = make(makeHeap());
+    for (const [visit, shown] of [
+      [5, "5"],
+      [undefined, "undefined"],
+    ] as [never, string][])
+      expect(messageOf("INVALID_ARGUMENT", () => container.forEach(visit))).toBe(
+        `forEach takes a function, got ${shown}.`,
+      );
+  });
+
   it("gives its items, by loops, spreading, destructuring and forEach", () => {
     using items = makeHeap().new(list(any), [1, "b", null]);
     const [first, second, ...rest] = items;

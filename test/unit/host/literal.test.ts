@@ -151,6 +151,34 @@ describeBothMakers("a literal", ({ makeHeap, makeExactHeap }) => {
     });
   });
 
+  it("must not have a key that is no field, whatever else of it is read but not listed", () => {
+    const heap = makeHeap();
+    class Source {
+      wrong = 2;
+      get x() {
+        return 1;
+      }
+    }
+    class Text {
+      wrong = 1;
+      get text() {
+        return "given up again";
+      }
+      point = { x: 1 };
+    }
+    leaksNothing(heap, () => {
+      expect(messageOf("INVALID_ARGUMENT", () => heap.new(Point, new Source() as never))).toBe(
+        'Struct "Point" has no field "wrong". Its fields: x, y.',
+      );
+      expect(messageOf("INVALID_ARGUMENT", () => heap.new(Labelled, new Text() as never))).toContain(
+        'has no field "wrong"',
+      );
+    });
+    const literal = Object.assign(Object.create(null) as object, { x: 3, y: 4 });
+    using point = heap.new(Point, literal as never);
+    expect([point.x, point.y]).toEqual([3, 4]);
+  });
+
   it("may be any object with the right properties: inherited ones, accessors and a Proxy's count", () => {
     const heap = makeHeap();
     class Source {

@@ -154,7 +154,7 @@ describe("isA and as", () => {
     expect(messageOf("TYPE_MISMATCH", () => as(Point, node))).toBe("Expected a Point, got a Node.");
     expect(messageOf("TYPE_MISMATCH", () => as(Node, numbers))).toBe("Expected a Node, got a list(f64).");
     expect(messageOf("TYPE_MISMATCH", () => as(list(i32), numbers))).toBe(
-      "Expected a list, got a list(f64).",
+      "Expected a list(i32), got a list(f64).",
     );
     expect(messageOf("TYPE_MISMATCH", () => as(Node, "node"))).toBe('Expected a Node, got "node".');
     expect(messageOf("TYPE_MISMATCH", () => as(Node, null))).toBe("Expected a Node, got null.");

@@ -24,6 +24,20 @@ describe("struct", () => {
       );
   });
 
+  it("refuses options that are none", () => {
+    const refused = (options: unknown) =>
+      messageOf("INVALID_ARGUMENT", () => struct("Bad", {}, options as never));
+    expect(refused(null)).toBe('The options of struct "Bad" must be an object, got null.');
+    expect(refused("acyclic")).toBe('The options of struct "Bad" must be an object, got "acyclic".');
+    expect(refused({ cyclic: "no" })).toBe(
+      'The option cyclic of struct "Bad" must be true or false, got "no".',
+    );
+    expect(refused({ weakrefs: 0 })).toBe(
+      'The option weakrefs of struct "Bad" must be true or false, got 0.',
+    );
+    struct("Good", {}, { cyclic: undefined as never, weakrefs: false });
+  });
+
   it("refuses field names that JavaScript or the library needs", () => {
     const refused = (shape: object) => messageOf("INVALID_ARGUMENT", () => struct("Bad", shape));
     const computed = (name: string | symbol) => ({ fine: f64, [name]: f64 });
@@ -37,6 +51,9 @@ describe("struct", () => {
       );
     for (const name of ["", "@", "@type", "@address"])
       expect(refused(computed(name))).toContain("names that begin with @ are the library's own");
+    expect(refused(computed("toJSON"))).toBe(
+      'Struct "Bad" cannot have the field "toJSON": JSON.stringify calls what has that name; the class may have it as a method.',
+    );
     expect(refused(computed(Symbol("s")))).toContain("field names are strings");
     expect(refused(Object.defineProperty({}, "@hidden", { value: f64 }))).toContain("@hidden");
   });

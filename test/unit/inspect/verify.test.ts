@@ -281,6 +281,15 @@ describe("verify", () => {
     expect(thrownBy(() => verify(heap))).toMatchObject({ invariant: "I6 refcount" });
   });
 
+  it("refuses what is no heap", () => {
+    for (const [value, shown] of [
+      [{}, "an object"],
+      [null, "null"],
+      [undefined, "undefined"],
+    ] as [never, string][])
+      expect(messageOf("INVALID_ARGUMENT", () => verify(value))).toBe(`Expected a heap, got ${shown}.`);
+  });
+
   it("refuses a heap that is disposed", () => {
     const { heap } = makePopulated();
     heap[Symbol.dispose]();
