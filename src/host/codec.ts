@@ -333,14 +333,11 @@ function createNested(target: BoundType, literal: object): Address {
     throw new InvalidArgumentError(
       `A literal may be nested ${NESTING_MAX} deep. Build deeper structures from the inside out, or copy plain data with heap.from.`,
     );
-  const { context } = target;
   nesting++;
-  context.inside++;
   try {
     return target.create(literal);
   } finally {
     nesting--;
-    context.inside--;
   }
 }
 

@@ -86,6 +86,8 @@ class DictOperations {
   create(init: unknown): Address {
     checkIterable(this.type, init);
     const dict = this.type.createEmpty();
+    const { context } = this.type;
+    context.inside++;
     try {
       for (const entry of init) {
         if (!Array.isArray(entry) || entry.length !== 2)
@@ -95,8 +97,10 @@ class DictOperations {
         this.put(dict, entry[0], this.codec.own(entry[1]));
       }
     } catch (error) {
-      this.type.context.core.counts.decref(dict);
+      context.core.counts.decref(dict);
       throw error;
+    } finally {
+      context.inside--;
     }
     return dict;
   }

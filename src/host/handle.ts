@@ -141,9 +141,7 @@ export class HandleTracker {
       { i32, context, create, View, OWNED, descriptor, check, note },
       `/* type ${type.id} */ return function make(type, init) {
         if (type !== descriptor) check(type);
-        let address;
-        context.inside++;
-        try { address = create(init); } finally { context.inside--; }
+        const address = create(init);
         if (context.isDisposed) context.requireOpen(); // by a getter of the literal
         i32[${CONTROL_ROOT_COUNT}]++;
         const handle = new View(address, i32[address + ${HEADER_SERIAL}]);
@@ -153,13 +151,7 @@ export class HandleTracker {
       }`,
       () => (other: unknown, init: unknown) => {
         if (other !== descriptor) check(other);
-        let address: Address;
-        context.inside++;
-        try {
-          address = create(init);
-        } finally {
-          context.inside--;
-        }
+        const address = create(init);
         context.requireOpen();
         i32[CONTROL_ROOT_COUNT]++;
         const handle = new View(address, i32[address + HEADER_SERIAL]);

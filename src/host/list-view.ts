@@ -145,11 +145,15 @@ class ListOperations {
   create(init: unknown): Address {
     checkIterable(this.type, init);
     const list = this.type.createEmpty();
+    const { context } = this.type;
+    context.inside++;
     try {
       this.appendAll(list, init);
     } catch (error) {
-      this.type.context.core.counts.decref(list);
+      context.core.counts.decref(list);
       throw error;
+    } finally {
+      context.inside--;
     }
     return list;
   }

@@ -47,7 +47,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
     codecs,
     allocate: isLeaf ? objects.createLeaf : objects.createTracked,
     checkLiteral: (init: unknown) => checkLiteral(type, init),
-    isUnusual,
+    usual: Object.prototype,
     refuseKeys: (init: object) => refuseKeys(type, init),
     putNumber: (word: Address, value: number) => putNumber(memory, word, value),
     undo: (owned: OwnedBits[], highs: number[]) => disownAll(type, codecs, owned, highs),
@@ -65,28 +65,32 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
 
 /**
  * For each field: read it, check it, take what is to be stored (`x`, and `h` for the high word of an `any`); then
- * allocate, then store. Only what is common is written out; the rest goes through the field's codec.
+ * allocate, then store. Only what is common is written out; the rest goes through the field's codec. The prototype is
+ * asked for first: there the engine knows the literal's shape, and the question costs nothing; behind the loop over the
+ * keys it took a quarter of the time.
  */
 function creatorText(type: BoundType, sizeClass: number): string {
   const indices = [...type.slots.keys()];
   const isTuple = type.descriptor["@kind"] === "tuple";
+  const mayHold = type.slots.some(({ spec }) => isReference(spec.slot));
   const body = `
     let seen = 0;
     ${indices.map((index) => readText(type, index)).join("\n    ")}
-    ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || isUnusual(init)) refuseKeys(init);"}
+    ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || prototype !== usual) refuseKeys(init);"}
     const p = allocate(${type.id}, ${sizeClass});
     ${zeroedWords(type)
       .map((offset) => `i32[p + ${offset}] = 0;`)
       .join(" ")}
     ${indices.map((index) => putText(type, index)).join("\n    ")}
+    ${mayHold ? "context.inside--;" : ""}
     return p;`;
   const owned = indices.map((index) => `x${index}`).join(", ");
   const highs = indices.map((index) => `h${index}`).join(", ");
-  const mayHold = type.slots.some(({ spec }) => isReference(spec.slot));
   return `/* type ${type.id}: ${indices.length} fields */ return function create(init) {
     if (typeof init !== "object" || init === null || ${isTuple ? "true" : `init["@type"] !== undefined`}) checkLiteral(init);
+    ${isTuple ? "" : "const prototype = Object.getPrototypeOf(init);"}
     ${indices.map((index) => `let x${index} = 0, h${index} = 0;`).join(" ")}
-    ${mayHold ? `try {${body}\n    } catch (error) { undo([${owned}], [${highs}]); throw error; }` : body}
+    ${mayHold ? `context.inside++; try {${body}\n    } catch (error) { context.inside--; undo([${owned}], [${highs}]); throw error; }` : body}
   }`;
 }
 
@@ -153,6 +157,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
     const literal = init as Record<string, unknown>;
     const owned: OwnedBits[] = [];
     const highs: number[] = [];
+    context.inside++;
     try {
       let seen = 0;
       slots.forEach(({ name }, index) => {
@@ -163,7 +168,8 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
       });
       let keys = 0;
       for (const _ in literal) keys++;
-      if (!isTuple && (keys !== seen || isUnusual(literal))) refuseKeys(type, literal);
+      const isUnusual = Object.getPrototypeOf(literal) !== Object.prototype;
+      if (!isTuple && (keys !== seen || isUnusual)) refuseKeys(type, literal);
       const object = context.core.objects.create(type.id);
       for (const offset of zeroed) i32[object + offset] = 0;
       codecs.forEach((codec, index) => {
@@ -174,6 +180,8 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
     } catch (error) {
       disownAll(type, codecs, owned, highs);
       throw error;
+    } finally {
+      context.inside--;
     }
   };
 }
@@ -224,15 +232,10 @@ function checkLiteral(type: BoundType, init: unknown): void {
 }
 
 /**
- * Whether the number of a literal's keys proves nothing: a field that comes from an accessor of its class is read, but
- * is not among the keys, and would make up for a key that is no field.
+ * A key that is no field is refused; a field that is undefined is not. Asked only where the number of keys is not that
+ * of the fields read, or proves nothing: of a literal with a prototype of its own a field may be read from an accessor,
+ * which is not among the keys, and make up for a key that is no field.
  */
-function isUnusual(literal: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(literal);
-  return prototype !== Object.prototype && prototype !== null;
-}
-
-/** Not all keys need be fields that were read: a key that is no field is refused, one that is undefined is not. */
 function refuseKeys(type: BoundType, init: object): void {
   const fields = type.slots.map(({ name }) => name);
   for (const key in init)

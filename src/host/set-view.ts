@@ -51,11 +51,14 @@ export function defineSet(type: BoundType): void {
   type.create = (init) => {
     checkIterable(type, init);
     const set = type.createEmpty();
+    context.inside++;
     try {
       for (const member of init) add(set, member);
     } catch (error) {
       counts.decref(set);
       throw error;
+    } finally {
+      context.inside--;
     }
     return set;
   };
