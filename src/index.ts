@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 
+export type { Finalizer } from "./host/finalize.js";
 export type {
   CollectionInfo,
   CollectionPhase,
@@ -35,12 +36,17 @@ export {
   tuple,
   u8,
   u32,
+  weak,
 } from "./host/schema.js";
 export type { Scope } from "./host/scope.js";
-export { struct } from "./host/struct.js";
+export { finalizer, struct } from "./host/struct.js";
 export type * from "./host/types.js";
+export type { WeakKeyDictionary, WeakObjectSet, WeakValueDictionary } from "./host/weak-containers.js";
+export type { WeakrefCallback, WeakrefModule } from "./host/weakref-module.js";
+export type { WeakReference } from "./host/weakref-view.js";
 export {
   ConcurrentModificationError,
+  DeadReferenceError,
   DoubleReleaseError,
   HeapCorruptionError,
   HeapDisposedError,

@@ -287,8 +287,8 @@ describe("the gc module", () => {
     expect(heap.gc.collect()).toBe(2);
     const about = { generation: 2, uncollectable: 0 };
     expect(calls).toEqual([
-      ["start", { ...about, collected: 0 }],
-      ["stop", { ...about, collected: 2 }],
+      ["start", { ...about, collected: 0, duration: 0 }],
+      ["stop", { ...about, collected: 2, duration: expect.any(Number) }],
     ]);
     expect(texts.join("")).toMatch(
       /^gc: collecting generation 2[\s\S]*gc: done, 2 unreachable, 0 uncollectable/,

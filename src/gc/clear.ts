@@ -5,6 +5,7 @@ import {
   KIND_LIST,
   KIND_STRUCT,
   KIND_TUPLE,
+  KIND_WEAKREF,
   SLOT_ANY,
   TAG_NULL,
   TRAVERSE_EDGES,
@@ -14,11 +15,13 @@ import {
   TYPE_EDGE_SLOT_SHIFT,
   TYPE_EDGES,
   TYPE_KIND,
+  WEAKREF_HOST_CALLBACK,
 } from "../memory/layout.js";
 import type { HashTables } from "../object/hash-table.js";
 import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
 import type { TypeTable } from "../object/type.js";
+import type { WeakReferences } from "../object/weakref.js";
 
 export class Clearing {
   private readonly i32: Int32Array;
@@ -26,22 +29,41 @@ export class Clearing {
   private readonly lists: Lists;
   private readonly tables: HashTables;
   private readonly types: TypeTable;
+  private readonly weakrefs: WeakReferences;
 
-  constructor(i32: Int32Array, counts: ReferenceCounts, lists: Lists, tables: HashTables, types: TypeTable) {
+  constructor(
+    i32: Int32Array,
+    counts: ReferenceCounts,
+    lists: Lists,
+    tables: HashTables,
+    types: TypeTable,
+    weakrefs: WeakReferences,
+  ) {
     this.i32 = i32;
     this.counts = counts;
     this.lists = lists;
     this.tables = tables;
     this.types = types;
+    this.weakrefs = weakrefs;
   }
 
   /** The caller holds a reference to the object. A tuple has nothing to clear: it dies when a neighbour does. */
   clear(object: Address): void {
     const type = this.types.descriptorOf(object);
     const kind = this.i32[type + TYPE_KIND];
-    if (kind === KIND_STRUCT) this.clearFields(object, type);
+    if (kind === KIND_WEAKREF) this.clearWeakref(object);
+    else if (kind === KIND_STRUCT) this.clearFields(object, type);
     else if (kind === KIND_LIST) this.lists.clear(object);
     else if (kind > KIND_TUPLE) this.tables.clear(object);
+  }
+
+  /** It is cut already; its callback will not be called any more. */
+  private clearWeakref(ref: Address): void {
+    const hostCallback = this.i32[ref + WEAKREF_HOST_CALLBACK];
+    this.i32[ref + WEAKREF_HOST_CALLBACK] = 0;
+    if (hostCallback !== 0) this.weakrefs.forget(hostCallback);
+    const callback = this.weakrefs.takeCallback(ref);
+    if (callback !== 0) this.counts.decref(callback);
   }
 
   /** Field by field in shape order: each is emptied before its reference is dropped. */

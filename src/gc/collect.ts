@@ -8,9 +8,9 @@
  *   merge       the younger generations join the tail of the one collected
  *   partition   the candidates are split into reachable and unreachable           partition.ts
  *   promote     the reachable become one generation older
+ *   finalize    weak references to them are cut, callbacks and finalizers run,    finalize.ts
+ *               and what a finalizer has brought back is promoted after all
  *   clear       the unreachable drop their references and die by their counts     clear.ts
- *
- * Between `promote` and `clear` stand, in this order, weak references, finalizers and the check for resurrection.
  *
  * A collection allocates nothing that it does not give back: a heap that is full can be collected.
  */
@@ -33,6 +33,7 @@ import type { Tracking } from "../object/tracking.js";
 import type { TypeTable } from "../object/type.js";
 import type { Clearing } from "./clear.js";
 import type { CollectorEvents } from "./events.js";
+import type { Finalization } from "./finalize.js";
 import type { Partition } from "./partition.js";
 import type { Trigger } from "./trigger.js";
 
@@ -51,6 +52,7 @@ export interface CollectorParts {
   readonly tracking: Tracking;
   readonly clearing: Clearing;
   readonly partition: Partition;
+  readonly finalization: Finalization;
   readonly trigger: Trigger;
   readonly events: CollectorEvents;
 }
@@ -92,9 +94,12 @@ export class Collector {
 
       partition.run(generation, generation === 2);
       const old = this.promote(generation);
-      const collected = partition.placeUnreachable(old);
+      const unreachable = partition.placeUnreachable(old);
       events.phase("partition");
       events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
+
+      const collected = this.parts.finalization.run(old, unreachable);
+      events.phase("finalize");
 
       this.clearUnreachable(old);
       generations.refillReserve();
@@ -154,7 +159,7 @@ export class Collector {
           generations.pack(UNREACHABLE);
           from = 0;
         }
-        generations.append(old, object);
+        generations.appendAnywhere(old, object);
       }
       entry = generations.firstEntry(UNREACHABLE, from);
     }

@@ -1,10 +1,19 @@
 /** The layers below the host put together: everything that works on addresses. */
 import { Allocator } from "../alloc/allocator.js";
-import { CONTROL_GARBAGE, KIND_LIST, LIST_WORDS, SLOT_REF, TRAVERSE_LIST } from "../memory/layout.js";
+import {
+  CONTROL_GARBAGE,
+  KIND_LIST,
+  LIST_WORDS,
+  SLOT_REF,
+  TRAVERSE_LIST,
+  TYPE_GC,
+  TYPE_TRACKED_AT_BIRTH,
+} from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import { Generations } from "../object/generation.js";
 import { HashTables } from "../object/hash-table.js";
 import { createHooks, type Hooks } from "../object/hooks.js";
+import { Lifetime } from "../object/lifetime.js";
 import { Lists } from "../object/list.js";
 import { createObjects, type Objects } from "../object/objects.js";
 import { createReferenceCounts, type ReferenceCounts } from "../object/refcount.js";
@@ -12,9 +21,11 @@ import { Strings } from "../object/string.js";
 import { Tracking } from "../object/tracking.js";
 import { Traversal } from "../object/traverse.js";
 import { TypeTable } from "../object/type.js";
+import { WeakReferences } from "../object/weakref.js";
 import { Clearing } from "./clear.js";
 import { Collector } from "./collect.js";
 import { CollectorEvents } from "./events.js";
+import { Finalization } from "./finalize.js";
 import { createPartition } from "./partition.js";
 import { Trigger } from "./trigger.js";
 
@@ -42,8 +53,12 @@ export class Core {
   readonly trigger: Trigger;
   readonly events: CollectorEvents;
   readonly collector: Collector;
-  /** Type of the list behind `gc.garbage`. */
+  readonly weakrefs: WeakReferences;
+  readonly lifetime: Lifetime;
+  /** Type of the list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
   readonly garbageTypeId: number;
+  /** Type of the list that holds the pending callbacks of a death. */
+  readonly pendingTypeId: number;
   private stressAllocations = 0;
 
   constructor(memory: Memory, options: CoreOptions = {}) {
@@ -54,7 +69,7 @@ export class Core {
     this.strings = new Strings(this.allocator);
     this.types = new TypeTable(this.allocator, this.strings);
     this.generations = new Generations(this.allocator);
-    this.counts = createReferenceCounts(this.allocator, this.generations, this.types);
+    this.counts = createReferenceCounts(this.allocator, this.generations, this.types, this.hooks);
     this.objects = createObjects(this.allocator, this.generations, this.types, this.hooks);
     this.lists = new Lists(this.allocator, this.objects, this.counts, this.types);
     this.tables = new HashTables(this.allocator, this.objects, this.counts, this.strings, this.types);
@@ -62,34 +77,49 @@ export class Core {
     this.tracking = new Tracking(memory.i32, this.generations, this.types, this.traversal);
     this.trigger = new Trigger(memory, isStress);
     this.events = new CollectorEvents();
-    const clearing = new Clearing(memory.i32, this.counts, this.lists, this.tables, this.types);
+    this.weakrefs = new WeakReferences(memory.i32, this.objects, this.counts, this.types, this.hooks);
+    this.garbageTypeId = this.registerInternalList("gc.garbage", 0);
+    this.pendingTypeId = this.registerInternalList("pending callbacks", TYPE_GC | TYPE_TRACKED_AT_BIRTH);
+    this.lifetime = new Lifetime(this);
+    const clearing = new Clearing(
+      memory.i32,
+      this.counts,
+      this.lists,
+      this.tables,
+      this.types,
+      this.weakrefs,
+    );
     const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
-    this.collector = new Collector({ ...this, clearing, partition });
+    this.collector = new Collector({
+      ...this,
+      clearing,
+      partition,
+      finalization: new Finalization({ ...this, partition }),
+    });
     this.hooks.beforeAllocation = isStress
       ? () => this.collectForStress()
       : () => this.collector.collectIfDue();
-    this.garbageTypeId = this.createGarbageList();
+    memory.i32[CONTROL_GARBAGE] = this.lists.create(this.garbageTypeId);
   }
 
-  /** The list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
-  private createGarbageList(): number {
+  /** A list of references that no schema names. */
+  private registerInternalList(description: string, flags: number): number {
     const typeId = this.types.count;
     this.types.register([
       {
         name: "list",
         kind: KIND_LIST,
         objectWords: LIST_WORDS,
-        flags: 0,
+        flags,
         traverse: TRAVERSE_LIST,
         drop: TRAVERSE_LIST,
         edges: [],
         weakrefOffset: 0,
         keySlot: 0,
         itemSlot: SLOT_REF,
-        description: "gc.garbage",
+        description,
       },
     ]);
-    this.memory.i32[CONTROL_GARBAGE] = this.lists.create(typeId);
     return typeId;
   }
 

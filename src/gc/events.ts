@@ -11,7 +11,7 @@ export interface CollectionResult {
 }
 
 /** The phases of one collection, in order. */
-export type Phase = "merge" | "partition" | "clear";
+export type Phase = "merge" | "partition" | "finalize" | "clear";
 
 /** Only `onStart`, `onEnd` and `onStop` may run user code or change the heap: between them the algorithm is at work. */
 export interface CollectorListener {

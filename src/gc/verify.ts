@@ -18,6 +18,7 @@ const I9 = "I9 tracking";
 const I10 = "I10 strings";
 const I11 = "I11 hash tables";
 const I12 = "I12 lists";
+const I13 = "I13 weak references";
 
 export interface VerifyOptions {
   /**
@@ -50,6 +51,8 @@ class Verifier {
   private readonly blocks: Blocks;
   private readonly storageOwners = new Map<Address, Address>();
   private readonly internal = new Map<Address, number>();
+  /** Weak references found in the lists of their targets. */
+  private weakrefs = 0;
   private readonly entries = new Map<Address, { entry: Address; generation: number }>();
 
   constructor(memory: Memory, options: VerifyOptions) {
@@ -67,6 +70,14 @@ class Verifier {
     if (garbage !== 0) this.countReference(garbage, L.CONTROL_GARBAGE);
     this.verifyCounts();
     for (const object of this.blocks.objects.keys()) this.verifyTracking(object);
+    check(
+      this.weakrefs === i32[L.CONTROL_WEAKREFS],
+      I13,
+      L.CONTROL_WEAKREFS,
+      () => `counts ${i32[L.CONTROL_WEAKREFS]} live weak references, found ${this.weakrefs}`,
+    );
+    // A container that is being emptied has put its storage aside; deaths wait for the outermost one.
+    if (i32[L.CONTROL_USER_CODE] > 0) return;
     for (const storage of this.blocks.storage.keys())
       check(this.storageOwners.has(storage), I5, storage, () => "a storage block in use belongs to nobody");
     check(
@@ -86,7 +97,7 @@ class Verifier {
     for (let id = 1; id < count; id++) {
       const type = this.type(id);
       const kind = i32[type + L.TYPE_KIND];
-      check(kind > L.KIND_FREE && kind <= L.KIND_SET, I4, type, () => `type ${id} has kind ${kind}`);
+      check(kind > L.KIND_FREE && kind <= L.KIND_WEAKREF, I4, type, () => `type ${id} has kind ${kind}`);
       this.countReference(i32[type + L.TYPE_NAME], type);
       if (i32[type + L.TYPE_EDGES] !== 0)
         this.own(i32[type + L.TYPE_EDGES], type, i32[type + L.TYPE_EDGE_COUNT]);
@@ -138,6 +149,9 @@ class Verifier {
       );
     if (kind === L.KIND_LIST) this.verifyList(object, type);
     if (kind === L.KIND_DICT || kind === L.KIND_SET) this.verifyTable(object, type);
+    this.verifyWeakrefs(object, type);
+    // Half of its references are gone already, and those slots name anything.
+    if ((i32[object + L.HEADER_TYPE] & L.FLAG_DYING) !== 0) return;
     for (const { target } of this.edges(object)) this.countReference(target, object);
   }
 
@@ -147,7 +161,7 @@ class Verifier {
     const type = this.typeOf(object);
     const kind = i32[type + L.TYPE_KIND];
     const found: Edge[] = [];
-    if (kind === L.KIND_STRUCT || kind === L.KIND_TUPLE) {
+    if (kind === L.KIND_STRUCT || kind === L.KIND_TUPLE || kind === L.KIND_WEAKREF) {
       const drop = i32[type + L.TYPE_DROP] >> 1;
       for (let word = 0; word < drop; word++) this.addEdge(found, L.SLOT_REF, object + L.HEADER_WORDS + word);
       for (let index = 0; drop < 0 && index < i32[type + L.TYPE_EDGE_COUNT]; index++) {
@@ -216,6 +230,44 @@ class Verifier {
     if (storage !== 0) this.own(storage, list, capacity * (isPair(i32[type + L.TYPE_ITEM_SLOT]) ? 2 : 1));
   }
 
+  // -- weak references ------------------------------------------------------------------------
+
+  /** The list of an object; and that a weak reference stands in its target's. */
+  private verifyWeakrefs(object: Address, type: Address): void {
+    const { i32 } = this;
+    const header = i32[object + L.HEADER_TYPE];
+    const offset = i32[type + L.TYPE_WEAKREF_OFFSET];
+    let previous = 0;
+    for (let ref = offset === 0 ? 0 : i32[object + offset]; ref !== 0; ref = i32[ref + L.WEAKREF_NEXT]) {
+      check(this.blocks.objects.has(ref), I13, object, () => `its list names ${ref}, where no object lives`);
+      check(
+        i32[this.typeOf(ref) + L.TYPE_KIND] === L.KIND_WEAKREF && i32[ref + L.WEAKREF_TARGET] === object,
+        I13,
+        ref,
+        () => `in the list of ${object}, but no weak reference to it`,
+      );
+      check(i32[ref + L.WEAKREF_PREVIOUS] === previous, I13, ref, () => "its predecessor is another one");
+      check((header & L.FLAG_OBSERVED) !== 0, I13, object, () => "weakly referenced, but not observed");
+      previous = ref;
+      this.weakrefs++;
+    }
+    const isObserved = (i32[type + L.TYPE_FLAGS] & L.TYPE_FINALIZER) !== 0;
+    const isWeakref = i32[type + L.TYPE_KIND] === L.KIND_WEAKREF;
+    if (isWeakref && i32[object + L.WEAKREF_TARGET] !== 0) this.verifyTarget(object);
+    if (isObserved || isWeakref)
+      check((header & L.FLAG_OBSERVED) !== 0, I13, object, () => "its death would go unobserved");
+  }
+
+  private verifyTarget(ref: Address): void {
+    const { i32 } = this;
+    const target = i32[ref + L.WEAKREF_TARGET];
+    check(this.blocks.objects.has(target), I13, ref, () => `leads to ${target}, where no object lives`);
+    const previous = i32[ref + L.WEAKREF_PREVIOUS];
+    const offset = i32[this.typeOf(target) + L.TYPE_WEAKREF_OFFSET];
+    const place = previous === 0 ? i32[target + offset] : i32[previous + L.WEAKREF_NEXT];
+    check(offset !== 0 && place === ref, I13, ref, () => `not in the list of its target ${target}`);
+  }
+
   // -- hash tables ----------------------------------------------------------------------------
 
   private entryWords(table: Address): number {
@@ -252,6 +304,8 @@ class Verifier {
       () => `${used} entries, index of ${mask + 1}`,
     );
     this.own(storage, table, mask + 1 + used * this.entryWords(table));
+    // Some of its keys are freed already, and their memory is somebody else's.
+    if ((i32[table + L.HEADER_TYPE] & L.FLAG_DYING) !== 0) return;
     const live = this.liveEntries(table);
     check(live.length === size, I11, table, () => `counts ${size} entries, has ${live.length}`);
     const first = storage + mask + 1;
@@ -347,12 +401,19 @@ class Verifier {
     const { i32 } = this;
     const { roots, isInside } = this.options;
     // Raw references, and those of an operation under way, are known to nobody.
-    const isLoose = isInside === true || i32[L.CONTROL_RAW_USED] !== 0;
+    const isLoose = isInside === true || i32[L.CONTROL_RAW_USED] !== 0 || i32[L.CONTROL_USER_CODE] > 0;
     const explains = (known: number, found: number) => (isLoose ? found >= known : found === known);
     let rootSum = 0;
     for (const object of this.blocks.objects.keys()) {
       const count = i32[object + L.HEADER_REFCOUNT];
       const internal = this.internal.get(object) ?? 0;
+      const isDead =
+        i32[L.CONTROL_USER_CODE] > 0 && count <= 1 && (i32[object + L.HEADER_TYPE] & L.FLAG_TRACKED) === 0;
+      if (isDead && internal === 0) {
+        // A death waits for this one, or for the outermost; unless it lives by one handle and was never tracked.
+        rootSum += count;
+        continue;
+      }
       check(count > 0, I6, object, () => `count ${count}`);
       check(count >= internal, I6, object, () => `count ${count}, but ${internal} references lead here`);
       const external = count - internal;
@@ -388,7 +449,7 @@ class Verifier {
       check(this.isGc(type), I9, object, () => "tracked, though its type cannot be");
       return;
     }
-    if (!this.isGc(type)) return;
+    if (!this.isGc(type) || i32[L.CONTROL_USER_CODE] > 0) return;
     const kind = i32[type + L.TYPE_KIND];
     check(
       kind === L.KIND_DICT || kind === L.KIND_TUPLE,

@@ -18,11 +18,14 @@ import {
   SLOT_I64,
   SLOT_NONE,
   SLOT_REF,
+  TABLE_WEAKREFS,
   TABLE_WORDS,
   TRAVERSE_LIST,
   TRAVERSE_TABLE,
+  TYPE_FINALIZER,
   TYPE_GC,
   TYPE_ID_MASK,
+  TYPE_ID_WEAKREF,
   TYPE_TRACKED_AT_BIRTH,
 } from "../memory/layout.js";
 import type { FieldLayout } from "../object/struct.js";
@@ -48,10 +51,11 @@ import {
   show,
 } from "./schema.js";
 import { defineSet } from "./set-view.js";
-import { CONSTRUCT } from "./struct.js";
+import { CONSTRUCT, finalizer } from "./struct.js";
 import { defineStruct } from "./struct-view.js";
 import { defineTuple } from "./tuple-view.js";
 import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
+import { defineWeakref } from "./weakref-view.js";
 
 /** A type as one heap knows it. */
 export class BoundType {
@@ -125,22 +129,30 @@ export class Binder {
   constructor(context: Context) {
     this.context = context;
     context.binder = this;
-    this.bindGarbageList();
+    const { core } = context;
+    this.bindInternal("list", core.garbageTypeId);
+    this.bindInternal("list", core.pendingTypeId);
+    this.bindInternal("weakref", TYPE_ID_WEAKREF);
   }
 
-  /** The list behind `gc.garbage` has a type of its own, which no schema names: its items are objects of any type. */
-  private bindGarbageList(): void {
+  /** Types that no schema names: weak references, and the lists behind `gc.garbage` and of pending callbacks. */
+  private bindInternal(kind: "list" | "weakref", typeId: number): void {
     const spec: SlotSpec = { slot: SLOT_REF, targets: [], isOptional: false, hasDefault: false };
     const descriptor: ContainerDescriptor = {
-      "@kind": "list",
+      "@kind": kind,
       "@ordinal": nextOrdinal(),
-      parts: [any],
-      hasDefault: true,
+      parts: kind === "list" ? [any] : [],
+      hasDefault: kind === "list",
     };
-    const plan: Plan = { descriptor, slots: [{ name: "0", spec }], layout: undefined, isGc: false };
-    const type = new BoundType(this.context, plan, this.context.core.garbageTypeId);
+    const slots = kind === "list" ? [{ name: "0", spec }] : [];
+    const type = new BoundType(
+      this.context,
+      { descriptor, slots, layout: undefined, isGc: kind === "weakref" },
+      typeId,
+    );
     this.enter(type);
-    this.define(type);
+    if (kind === "weakref") defineWeakref(type);
+    else this.define(type);
   }
 
   /** A borrowed view of the list behind `gc.garbage`. */
@@ -233,7 +245,8 @@ export class Binder {
       if (next["@kind"] === "struct") this.checkStruct(next, names);
       const plan = makePlan(next);
       plans.set(next, plan);
-      for (const { spec } of plan.slots) for (const target of spec.targets) queue.push(target);
+      for (const { spec } of plan.slots)
+        for (const target of [...spec.targets, ...(spec.weakTargets ?? [])]) queue.push(target);
     }
     return [...plans.values()];
   }
@@ -315,6 +328,10 @@ function makePlan(descriptor: ObjectDescriptor): Plan {
   }));
   if (descriptor["@kind"] === "tuple") return { descriptor, isGc, slots, layout: tupleLayout(descriptor) };
   const keySpec = slots[0].spec;
+  if (descriptor["@kind"] !== "list" && keySpec.weakTargets !== undefined)
+    throw new InvalidArgumentError(
+      `${text}: a weak reference cannot be a key; use heap.weakref.keyDictionary or heap.weakref.set.`,
+    );
   if (descriptor["@kind"] !== "list" && keySpec.slot === SLOT_I64)
     throw new InvalidArgumentError(`${text}: an i64 cannot be a key; use f64 or str.`);
   return { descriptor, isGc, slots, layout: undefined };
@@ -350,7 +367,11 @@ function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean 
 function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
   const text = typeText(descriptor);
   const isTrackedAtBirth = isGc && descriptor["@kind"] !== "dict";
-  const flags = (isGc ? TYPE_GC : 0) | (isTrackedAtBirth ? TYPE_TRACKED_AT_BIRTH : 0);
+  const hasFinalizer = descriptor["@kind"] === "struct" && finalizer in descriptor.prototype;
+  const flags =
+    (isGc ? TYPE_GC : 0) |
+    (isTrackedAtBirth ? TYPE_TRACKED_AT_BIRTH : 0) |
+    (hasFinalizer ? TYPE_FINALIZER : 0);
   const name = descriptor["@kind"] === "struct" ? descriptor.typeName : descriptor["@kind"];
   if (layout !== undefined)
     return {
@@ -372,7 +393,7 @@ function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
     traverse,
     drop: traverse,
     edges: [],
-    weakrefOffset: 0,
+    weakrefOffset: descriptor["@kind"] === "set" ? TABLE_WEAKREFS : 0,
     keySlot: isList ? SLOT_NONE : slots[0].spec.slot,
     itemSlot: isList ? slots[0].spec.slot : descriptor["@kind"] === "dict" ? slots[1].spec.slot : SLOT_NONE,
     description: text,

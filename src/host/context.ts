@@ -2,6 +2,8 @@
 import type { Core } from "../gc/core.js";
 import { HeapDisposedError } from "../memory/errors.js";
 import type { Binder } from "./bind.js";
+import { Callbacks } from "./callbacks.js";
+import { FinalizerRegistry } from "./finalize.js";
 import type { HandleTracker } from "./handle.js";
 import type { Heap } from "./heap.js";
 import type { View } from "./view.js";
@@ -11,9 +13,13 @@ export class Context {
   readonly heap: Heap;
   declare binder: Binder;
   declare handles: HandleTracker;
+  readonly callbacks: Callbacks;
+  readonly finalizers = new FinalizerRegistry();
   /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
   ownedHigh = 0;
   isDisposed = false;
+  /** The heap is being shut down: doing so again has no effect. */
+  isEnding = false;
   /**
    * Operations under way that may run the program's code (getters, iterators, callbacks) while they hold references that
    * no handle explains yet. What looks at the heap from there has to know (inspect/verify.ts).
@@ -26,6 +32,7 @@ export class Context {
     this.core = core;
     this.heap = heap;
     this.compiles = compiles;
+    this.callbacks = new Callbacks(this);
   }
 
   /** @throws HeapDisposedError */

@@ -56,9 +56,9 @@ class Importer {
       this.shell(root, undefined, "");
       // The list grows while it is walked: children are found by filling their parents.
       for (let index = 0; index < this.imported.length; index++) this.fill(this.imported[index]);
-      this.context.requireOpen(); // a Proxy in the graph may have run anything
       const [first, ...others] = this.imported;
       for (const { view } of others) counts.decref(view["@address"]);
+      this.context.requireOpen(); // a Proxy in the graph, or a finalizer, may have run anything
       return first.view["@type"].handle(first.view["@address"]);
     } catch (error) {
       // Emptied first, so that what refers to each other goes too.
@@ -248,6 +248,8 @@ function emptyCopy(view: View): object {
       return hasStringKeys(type) ? {} : new Map();
     case "set":
       return new Set();
+    case "weakref":
+      return { weakref: true }; // as JSON has it: it could lead to nothing in a copy
     default:
       return [];
   }
@@ -261,7 +263,7 @@ function fillCopy(view: View, copy: object, copyOf: (value: unknown) => unknown)
       if (copy instanceof Map) copy.set(copyOf(key), copyOf(value));
       else defineOwn(copy, key as string, copyOf(value));
     }
-  else
+  else if (kind !== "weakref")
     for (const item of itemsOf(view))
       copy instanceof Set ? copy.add(copyOf(item)) : (copy as unknown[]).push(copyOf(item));
 }

@@ -18,6 +18,8 @@ export interface SlotSpec {
   readonly slot: number;
   /** SLOT_REF: the types that it may refer to; none: any. */
   readonly targets: readonly ObjectDescriptor[];
+  /** The slot holds a weak reference to one of these types: what it leads to does not count. */
+  readonly weakTargets?: readonly ObjectDescriptor[];
   /** Whether null may be stored. */
   readonly isOptional: boolean;
   /** SLOT_ANY: the only scalar that it may hold beside null, for `optional(f64)` and the like. */
@@ -42,6 +44,14 @@ export function slotSpec(type: unknown, where: string): SlotSpec {
         targets: oneOfTargets(descriptor.types, where),
         isOptional: false,
         hasDefault: false,
+      };
+    case "weak":
+      return {
+        slot: SLOT_REF,
+        targets: [],
+        weakTargets: weakTargets(descriptor.type, where),
+        isOptional: true,
+        hasDefault: true,
       };
     case "struct":
     case "tuple":
@@ -76,6 +86,23 @@ function oneOfTargets(types: readonly unknown[], where: string): ObjectDescripto
   return [...targets];
 }
 
+/** What a weak slot may lead to: structs that have room for a list of weak references, and sets. */
+function weakTargets(type: unknown, where: string): ObjectDescriptor[] {
+  const descriptor = describe(type, where);
+  const targets = oneOfTargets(descriptor["@kind"] === "oneOf" ? descriptor.types : [type], where);
+  for (const target of targets) {
+    const isReferenceable =
+      target["@kind"] === "struct"
+        ? target["@declaration"].options.weakrefs !== false
+        : target["@kind"] === "set";
+    if (!isReferenceable)
+      throw new InvalidArgumentError(
+        `${where}: a ${typeText(target)} cannot be weakly referenced, only structs (without { weakrefs: false }) and sets.`,
+      );
+  }
+  return targets;
+}
+
 /** Whether a slot alone makes its holder a candidate for the collector: `any` can lead anywhere. */
 export function leadsAnywhere(spec: SlotSpec): boolean {
   return spec.slot === SLOT_ANY && spec.scalar === undefined;
@@ -91,6 +118,10 @@ export function typeText(type: unknown): string {
       return "any";
     case "struct":
       return descriptor.typeName;
+    case "weak":
+      return `weak(${typeText(descriptor.type)})`;
+    case "weakref":
+      return "weakref";
     case "optional":
       return `optional(${typeText(descriptor.type)})`;
     case "oneOf":

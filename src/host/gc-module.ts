@@ -3,7 +3,15 @@ import { DEBUG_COLLECTABLE, DEBUG_SAVEALL, DEBUG_STATS, DEBUG_UNCOLLECTABLE } fr
 import type { Core } from "../gc/core.js";
 import type { CollectionResult, CollectorListener } from "../gc/events.js";
 import { InvalidArgumentError } from "../memory/errors.js";
-import { type Address, CONTROL_DEBUG, PERMANENT, WORD_BYTES } from "../memory/layout.js";
+import {
+  type Address,
+  CONTROL_DEBUG,
+  FLAG_DYING,
+  HEADER_REFCOUNT,
+  HEADER_TYPE,
+  PERMANENT,
+  WORD_BYTES,
+} from "../memory/layout.js";
 import type { Context } from "./context.js";
 import { show } from "./schema.js";
 import type { Any, Borrowed, List } from "./types.js";
@@ -20,6 +28,8 @@ export interface CollectionInfo {
   readonly collected: number;
   /** Always 0, as in CPython since PEP 442. */
   readonly uncollectable: number;
+  /** Milliseconds that the collection took, callbacks left out; 0 in the "start" call. (CPython has it since 3.15.) */
+  readonly duration: number;
 }
 /** When `gc.callbacks` are called. */
 export type CollectionPhase = "start" | "stop";
@@ -151,8 +161,10 @@ export class GarbageCollector {
    */
   getReferrers(...targets: Borrowed[]): Borrowed[] {
     const wanted = new Set(targets.map((target) => this.address(target)));
+    // A dict or tuple is untracked while it holds nothing that could be on a cycle, and CPython does not list it then.
+    const leaves = new Set([...wanted].filter((target) => !this.isGc(target)));
     return [...this.candidates()]
-      .filter((object) => this.refersTo(object, wanted))
+      .filter((object) => this.refersTo(object, this.isHidden(object) ? leaves : wanted))
       .map((object) => this.borrow(object));
   }
 
@@ -172,8 +184,7 @@ export class GarbageCollector {
 
   /** Whether the object's finalizer has run. */
   isFinalized(ref: Any): boolean {
-    if (asView(ref) !== undefined) this.address(ref);
-    return false;
+    return asView(ref) !== undefined && this.core.lifetime.isFinalized(this.address(ref));
   }
 
   /** Move every tracked object out of the collector's sight, until `unfreeze`; reference counts go on freeing them. */
@@ -210,7 +221,22 @@ export class GarbageCollector {
     const { generations, allocator, tracking } = this.core;
     for (const generation of [0, 1, 2]) yield* generations.objects(generation);
     for (const object of allocator.objects())
-      if (!tracking.isTracked(object) && this.context.binder.isBound(object)) yield object;
+      if (!tracking.isTracked(object) && !this.isDying(object) && this.context.binder.isBound(object))
+        yield object;
+  }
+
+  /** Inside a finalizer: what dies around it, or waits to, is nobody's any more. */
+  private isDying(object: Address): boolean {
+    const { i32 } = this.core.memory;
+    return i32[object + HEADER_REFCOUNT] === 0 || (i32[object + HEADER_TYPE] & FLAG_DYING) !== 0;
+  }
+
+  private isGc(object: Address): boolean {
+    return this.context.binder.typeOf(object).isGc;
+  }
+
+  private isHidden(object: Address): boolean {
+    return this.isGc(object) && !this.core.tracking.isTracked(object);
   }
 
   private refersTo(object: Address, wanted: ReadonlySet<Address>): boolean {
@@ -241,15 +267,18 @@ function defaultSink(text: string): void {
 class CallbackListener implements CollectorListener {
   private readonly gc: GarbageCollector;
   private readonly context: Context;
+  private startMs = 0;
   constructor(gc: GarbageCollector, context: Context) {
     this.gc = gc;
     this.context = context;
   }
   onStart(generation: number): void {
-    this.call("start", { generation: generation as Generation, collected: 0, uncollectable: 0 });
+    this.call("start", { generation: generation as Generation, collected: 0, uncollectable: 0, duration: 0 });
+    this.startMs = performance.now();
   }
   onStop(result: CollectionResult): void {
-    this.call("stop", { ...result, generation: result.generation as Generation });
+    const duration = performance.now() - this.startMs;
+    this.call("stop", { ...result, generation: result.generation as Generation, duration });
   }
   private call(phase: CollectionPhase, info: CollectionInfo): void {
     // By index, the length read anew: callbacks may add callbacks.

@@ -12,8 +12,10 @@ import { GarbageCollector } from "./gc-module.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
 import { describe, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
+import { shutdown } from "./shutdown.js";
 import type { Borrowed, Escaped, Handle, InitOf, ObjectType, ReadOf, RequiredOf } from "./types.js";
 import { addressOf, asView } from "./view.js";
+import { WeakrefModule } from "./weakref-module.js";
 
 /**
  * How much a heap checks. A stale or released reference always throws; beyond that:
@@ -49,6 +51,8 @@ export interface HeapOptions {
 export class Heap implements Disposable {
   /** Python's `gc` module over this heap. */
   readonly gc: GarbageCollector;
+  /** Python's `weakref` module over this heap. */
+  readonly weakref: WeakrefModule;
   /** Called with what a callback threw where nobody could catch it; such errors never stop a collection. Default: console.error. */
   onUnraisable: (error: unknown, where: string) => void = (error, where) => {
     console.error(`Ouroheap: error ignored in ${where}:`, error);
@@ -76,6 +80,7 @@ export class Heap implements Disposable {
     });
     new Binder(this.context);
     this.gc = new GarbageCollector(this.context);
+    this.weakref = new WeakrefModule(this.context);
     if (verifies) this.verifyAtPhases();
   }
 
@@ -149,11 +154,18 @@ export class Heap implements Disposable {
   }
 
   /**
-   * End the heap: everything in it is gone, and later use of anything of it is an error. Its memory goes back when
-   * JavaScript drops the heap and its views. Disposing twice does nothing.
+   * End the heap as CPython ends an interpreter: `weakref.finalize` functions run, newest first; everything alive dies,
+   * finalizers and callbacks included; then later use of anything of the heap is an error. A heap in which nothing
+   * observes a death ends at once. Its memory goes back when JavaScript drops the heap and its views. A second time does
+   * nothing.
    */
+  shutdown(): void {
+    shutdown(this.context);
+  }
+
+  /** The same as `shutdown`. */
   [Symbol.dispose](): void {
-    this.context.dispose();
+    shutdown(this.context);
   }
 
   /** @internal For `ouroheap/inspect` and `ouroheap/unsafe`. */
@@ -171,7 +183,7 @@ export class Heap implements Disposable {
         if (this.context.isDisposed) return;
         verifyMemory(memory, {
           ...(roots && { roots }),
-          isCollecting: phase === "partition",
+          isCollecting: phase === "partition" || phase === "finalize",
           isInside: true,
         });
       },

@@ -21,8 +21,9 @@ import {
   TYPE_BLOCK_KIND,
   TYPE_SIZE_CLASS,
 } from "../memory/layout.js";
+import { putNumber } from "./any-codec.js";
 import type { BoundType } from "./bind.js";
-import { type Codec, type OwnedBits, putNumber } from "./codec.js";
+import type { Codec, OwnedBits } from "./codec.js";
 import { compile } from "./compile.js";
 import { show } from "./schema.js";
 import { asView } from "./view.js";
@@ -77,7 +78,7 @@ function creatorText(type: BoundType, sizeClass: number): string {
     let seen = 0;
     ${indices.map((index) => readText(type, index)).join("\n    ")}
     ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || prototype !== usual) refuseKeys(init);"}
-    const p = allocate(${type.id}, ${sizeClass});
+    const p = allocate(${type.context.core.types.typeWord(type.id)}, ${sizeClass});
     ${zeroedWords(type)
       .map((offset) => `i32[p + ${offset}] = 0;`)
       .join(" ")}

@@ -1,6 +1,7 @@
 /** Raw access to a heap by address (the entry point `ouroheap/unsafe`). */
 import { InvalidArgumentError } from "../memory/errors.js";
 import {
+  CONTROL_COUNTS,
   CONTROL_RAW_USED,
   HEADER_REFCOUNT,
   HEADER_WORDS,
@@ -14,7 +15,8 @@ import { compile } from "./compile.js";
 import { Heap } from "./heap.js";
 import { describe, show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle, ReadOf } from "./types.js";
-import { addressOf, asView } from "./view.js";
+import { addressOf, asView, type View } from "./view.js";
+import type { WeakReference } from "./weakref-view.js";
 
 /** Fields up to here are cleared one by one. */
 const UNROLLED_WORDS_MAX = 32;
@@ -63,6 +65,15 @@ export interface RawHeap {
   store(address: Address, offset: number, reference: Address | 0): void;
   /** Store a reference that the caller owns and gives up (CPython: a stolen reference); the old one is dropped. */
   storeOwned(address: Address, offset: number, reference: Address | 0): void;
+  /**
+   * A weak reference whose callback is a heap object, which it owns and the collector sees. When the target dies
+   * `onObjectCallback` is called with both. The caller owns the result. @throws InvalidArgumentError, OutOfMemoryError
+   */
+  weakref(target: Borrowed, callback: Borrowed): Handle<WeakReference<Borrowed>>;
+  /** What the callbacks of `weakref` do; both arguments are borrowed. */
+  onObjectCallback(call: (callback: Borrowed, ref: WeakReference<Borrowed>) => void): void;
+  /** Set the first number of `gc.getCount()`, to start a program where another one was. */
+  setCount0(count: number): void;
   /** The address behind a reference. @throws UseAfterReleaseError */
   addressOf(ref: Borrowed): Address;
   /** A borrowed view of an instance. */
@@ -95,6 +106,7 @@ export function unsafe(heap: Heap): RawHeap {
     const words = i32[descriptor + TYPE_OBJECT_WORDS];
     const sizeClass = i32[descriptor + TYPE_SIZE_CLASS];
     const typeId = bound.id;
+    const typeWord = types.typeWord(typeId);
     if (sizeClass < 0)
       throw new InvalidArgumentError(`A ${bound.name} of ${words} words is too large for the raw verbs.`);
     const create =
@@ -108,14 +120,14 @@ export function unsafe(heap: Heap): RawHeap {
         if (index < 0) throw new InvalidArgumentError(`Struct "${bound.name}" has no field ${show(field)}.`);
         return bound.layout!.places[index].offset;
       },
-      allocate: compileAllocate(create, typeId, sizeClass, words),
+      allocate: compileAllocate(create, typeWord, sizeClass, words),
     };
   }
 
   /** With constants in its text, and a line for each word: a loop to `words` took a tenth longer. */
   function compileAllocate(
-    create: (typeId: number, sizeClass: number) => number,
-    typeId: number,
+    create: (typeWord: number, sizeClass: number) => number,
+    typeWord: number,
     sizeClass: number,
     words: number,
   ): () => Address {
@@ -128,12 +140,12 @@ export function unsafe(heap: Heap): RawHeap {
     return compile(
       { create, i32, clear },
       `return function allocate() {
-        const object = create(${typeId}, ${sizeClass});
+        const object = create(${typeWord}, ${sizeClass});
         ${isShort ? zeros.join(" ") : "clear(object);"}
         return object;
       };`,
       () => () => {
-        const object = create(typeId, sizeClass);
+        const object = create(typeWord, sizeClass);
         clear(object);
         return object as Address;
       },
@@ -160,6 +172,28 @@ export function unsafe(heap: Heap): RawHeap {
     if (old !== 0) counts.decref(old);
   }
 
+  /** Making it may collect, and what user code then drops must not be the last reference to either. */
+  function weakref(target: Address, callback: Address): View {
+    i32[target + HEADER_REFCOUNT]++;
+    i32[callback + HEADER_REFCOUNT]++;
+    let ref: number;
+    try {
+      ref = context.core.weakrefs.create(target, { callback });
+    } finally {
+      counts.decref(callback);
+      counts.decref(target);
+    }
+    context.requireOpen();
+    return context.binder.typeOf(ref).handle(ref);
+  }
+
+  function address(ref: unknown): Address {
+    const view = asView(ref);
+    if (view === undefined || view["@type"].context !== context)
+      throw new InvalidArgumentError(`Expected an object of this heap, got ${show(ref)}.`);
+    return addressOf(view) as Address;
+  }
+
   return {
     i32,
     f32,
@@ -170,11 +204,13 @@ export function unsafe(heap: Heap): RawHeap {
     decref: counts.decref,
     store,
     storeOwned,
-    addressOf: (ref) => {
-      const view = asView(ref);
-      if (view === undefined || view["@type"].context !== context)
-        throw new InvalidArgumentError(`Expected an object of this heap, got ${show(ref)}.`);
-      return addressOf(view) as Address;
+    addressOf: address,
+    weakref: (target, callback) => weakref(address(target), address(callback)) as never,
+    onObjectCallback: (call) => {
+      context.callbacks.callObject = call as (callback: unknown, ref: unknown) => void;
+    },
+    setCount0: (count) => {
+      i32[CONTROL_COUNTS] = count;
     },
     view: (struct, address) => bind(struct).view(address) as never,
     handle: (struct, address) => bind(struct).handle(address) as never,

@@ -24,6 +24,7 @@ import type {
   StructOptions,
   TupleType,
   ValueType,
+  WeakType,
 } from "./types.js";
 
 /** Numbers each description once a process: the index of what a heap keeps for it. */
@@ -48,13 +49,18 @@ export interface OptionalDescriptor {
   readonly type: unknown;
   readonly hasDefault: true;
 }
+export interface WeakDescriptor {
+  readonly "@kind": "weak";
+  readonly type: unknown;
+  readonly hasDefault: true;
+}
 export interface OneOfDescriptor {
   readonly "@kind": "oneOf";
   readonly types: readonly unknown[];
 }
-/** Containers: types with identity that are not structs. */
+/** Containers: types with identity that are not structs. Weak references are bound like one, but no schema names them. */
 export interface ContainerDescriptor {
-  readonly "@kind": "list" | "dict" | "set" | "tuple";
+  readonly "@kind": "list" | "dict" | "set" | "tuple" | "weakref";
   readonly "@ordinal": number;
   /** list, set: the item; dict: key and value; tuple: the items. */
   readonly parts: readonly unknown[];
@@ -79,6 +85,7 @@ export type Descriptor =
   | ScalarDescriptor
   | AnyDescriptor
   | OptionalDescriptor
+  | WeakDescriptor
   | OneOfDescriptor
   | ContainerDescriptor
   | StructDescriptor;
@@ -105,12 +112,14 @@ const DESCRIPTOR_KINDS = new Set([
   "scalar",
   "any",
   "optional",
+  "weak",
   "oneOf",
   "list",
   "dict",
   "set",
   "tuple",
   "struct",
+  "weakref",
 ]);
 
 function scalar<V>(name: string, slot: number): ValueType<V> {
@@ -143,6 +152,15 @@ export const any: AnyType = anyDescriptor as unknown as AnyType;
 export function optional<T>(type: T): OptionalType<T> {
   const descriptor: OptionalDescriptor = { "@kind": "optional", type, hasDefault: true };
   return descriptor as unknown as OptionalType<T>;
+}
+
+/**
+ * A reference that does not count: it reads as its target, borrowed, and as null once that is dead. What is stored is the
+ * object's one shared weak reference.
+ */
+export function weak<T>(type: T): WeakType<T> {
+  const descriptor: WeakDescriptor = { "@kind": "weak", type, hasDefault: true };
+  return descriptor as unknown as WeakType<T>;
 }
 
 /**
@@ -194,7 +212,7 @@ function newInternNode(): InternNode {
 }
 
 function container(
-  kind: ContainerDescriptor["@kind"],
+  kind: keyof typeof interned,
   parts: readonly unknown[],
   hasDefault: boolean,
 ): ContainerDescriptor {
@@ -212,17 +230,14 @@ function container(
   return node.descriptor;
 }
 
-/** `optional` and `oneOf` make a new description each time: theirs is the identity of what they stand for. */
+/** `optional`, `weak` and `oneOf` make a new description each time: theirs is the identity of what they stand for. */
 const wrappers = newInternNode();
 function internKey(part: unknown, kind: string): object {
   const descriptor = describe(part, `A part of ${kind}(...)`);
-  if (descriptor["@kind"] !== "optional" && descriptor["@kind"] !== "oneOf") return descriptor;
+  const path = wrapperPath(descriptor);
+  if (path === undefined) return descriptor;
   let node = wrappers;
-  const path =
-    descriptor["@kind"] === "optional"
-      ? [optional, internKey(descriptor.type, "optional")]
-      : [oneOf, ...descriptor.types.map((type) => internKey(type, "oneOf"))];
-  for (const step of path as object[]) {
+  for (const step of path) {
     let next = node.next.get(step);
     if (next === undefined) {
       next = newInternNode();
@@ -231,6 +246,19 @@ function internKey(part: unknown, kind: string): object {
     node = next;
   }
   return node;
+}
+
+function wrapperPath(descriptor: Descriptor): object[] | undefined {
+  switch (descriptor["@kind"]) {
+    case "optional":
+      return [optional, internKey(descriptor.type, "optional")];
+    case "weak":
+      return [weak, internKey(descriptor.type, "weak")];
+    case "oneOf":
+      return [oneOf, ...descriptor.types.map((type) => internKey(type, "oneOf"))];
+    default:
+      return undefined;
+  }
 }
 
 /** A short rendering of any value for an error message. A Proxy or an accessor that throws does not get in the way. */

@@ -123,6 +123,13 @@ export interface OptionalType<T> extends HeapType {
   readonly [INIT]: InitOf<T> | null;
 }
 
+/** A reference that does not count. Reads the live target as a borrowed reference, or null once it is gone. */
+export interface WeakType<T> extends HeapType {
+  readonly hasDefault: true;
+  readonly [READ]: ReadOf<T> | null;
+  readonly [INIT]: ReadOf<T> | null;
+}
+
 /** A reference to an instance of any of the types. Narrow what it reads with `instanceof` or `isA`. */
 export interface OneOfType<T extends readonly unknown[]> extends HeapType {
   readonly [READ]: ReadOf<T[number]>;

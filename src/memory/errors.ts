@@ -75,6 +75,13 @@ export class InvalidArgumentError extends HeapError {
   }
 }
 
+/** A weak proxy whose target is gone: Python's ReferenceError. */
+export class DeadReferenceError extends HeapError {
+  constructor(message: string) {
+    super("DEAD_REFERENCE", message);
+  }
+}
+
 /** A container changed in a way that an open iteration cannot follow. */
 export class ConcurrentModificationError extends HeapError {
   constructor(message: string) {

@@ -107,6 +107,8 @@ export const CONTROL_DEBUG = 25;
 export const CONTROL_LONG_LIVED_TOTAL = 26;
 export const CONTROL_LONG_LIVED_PENDING = 27;
 export const CONTROL_GARBAGE = 28; //       address of the list behind gc.garbage, or 0
+export const CONTROL_USER_CODE = 29; //     calls of finalizers and callbacks under way: what dies around them is half gone
+export const CONTROL_WEAKREFS = 30; //      weak references with a target
 
 /** 3 generations x (collections, collected, uncollectable), as f64. */
 export const CONTROL_STATS = 32;
@@ -173,10 +175,18 @@ export const HEADER_WORDS = 4;
 export const TYPE_ID_MASK = 0xffff;
 export const FLAG_TRACKED = 1 << 16; //   in a generation table
 export const FLAG_FROZEN = 1 << 17; //    in the permanent generation
+export const FLAG_FINALIZED = 1 << 18; // its finalizer has run (CPython: _PyGC_PREV_MASK_FINALIZED)
+/** Its death is more than dropping references: its type has a finalizer, it is weakly referenced, or it is a weak reference. */
+export const FLAG_OBSERVED = 1 << 19;
+/** Being dropped while a finalizer or callback runs: its slots may name what is gone. Only the verifier asks. */
+export const FLAG_DYING = 1 << 20;
 /** Serials have 30 bits: a small integer in every engine. */
 export const SERIAL_MAX = 0x3fffffff;
-/** A block whose serial has come this far is retired: one death raises a serial at most twice. */
-export const SERIAL_RETIRED = SERIAL_MAX - 2;
+/**
+ * A block whose serial has come this far is retired: one death raises a serial at most four times (when a collection
+ * begins to end it, when it is deferred, before its weak references are cleared, when it is freed).
+ */
+export const SERIAL_RETIRED = SERIAL_MAX - 4;
 /** A granule is 16 bytes; every block starts in a granule of its own. */
 export const GRANULE_SHIFT = 2;
 /** `unsafe` refuses more references than this to one object; heap references cannot reach it (8 GiB / 4 B = 2^31). */
@@ -241,18 +251,22 @@ export const KIND_TUPLE = 3;
 export const KIND_LIST = 4;
 export const KIND_DICT = 5;
 export const KIND_SET = 6;
+export const KIND_WEAKREF = 7;
 
 /** Instances can be part of a cycle: allocations count towards count0. */
 export const TYPE_GC = 1;
 /** Instances are tracked when made (structs, lists, sets, tuples); dicts wait for their first container. */
 export const TYPE_TRACKED_AT_BIRTH = 2;
+/** Instances have a finalizer. */
+export const TYPE_FINALIZER = 4;
 
 export const TYPE_EDGE_OFFSET_MASK = 0xffffff;
 export const TYPE_EDGE_SLOT_SHIFT = 24;
 
 /** Type ids that every heap has. */
 export const TYPE_ID_STRING = 1;
-export const TYPE_ID_FIRST_FREE = 2;
+export const TYPE_ID_WEAKREF = 2;
+export const TYPE_ID_FIRST_FREE = 3;
 export const TYPE_ID_MAX = 0xffff;
 
 // -- built-in payloads ------------------------------------------------------------------------
@@ -285,6 +299,19 @@ export const TABLE_WORDS = 10;
 export const TABLE_INDEX_MIN = 8;
 export const HASH_MASK = 0x7fffffff;
 export const HASH_DELETED = -1;
+
+/**
+ * weak reference: what it calls when its target dies, its target, and its place in the target's list, whose head is the
+ * word at the target's TYPE_WEAKREF_OFFSET. The order of a list is CPython's: the shared reference, the shared proxy, and
+ * those with a callback, newest first.
+ */
+export const WEAKREF_CALLBACK = 4; //      a heap object, counted, or 0
+export const WEAKREF_TARGET = 5; //        not counted; 0: dead
+export const WEAKREF_NEXT = 6;
+export const WEAKREF_PREVIOUS = 7; //      0: first
+export const WEAKREF_HOST_CALLBACK = 8; // number of a JavaScript function, or 0
+export const WEAKREF_IS_PROXY = 9;
+export const WEAKREF_WORDS = 10;
 
 // -- poison -----------------------------------------------------------------------------------
 

@@ -77,6 +77,22 @@ export class Generations {
     i32[CONTROL_YOUNG_CURSOR] = entry + 1;
   }
 
+  /**
+   * Append an untracked object to generation 0 where nothing may fail: if there is no memory, with the room of
+   * tombstones, of an older generation's if need be. The object left one of its own; the reserve is the collector's.
+   * @returns false, and the object untracked, when there is no room at all
+   */
+  trackAgain(object: Address): boolean {
+    for (let generation = 0; generation <= 2; generation++) {
+      if (!this.makeRoom(generation)) this.pack(generation);
+      if (!this.makeRoom(generation)) continue;
+      this.append(generation, object);
+      this.i32[object + HEADER_TYPE] |= FLAG_TRACKED;
+      return true;
+    }
+    return false;
+  }
+
   /** Take a tracked object out of whichever table it is in. O(1). */
   untrack(object: Address): void {
     const { i32 } = this;
@@ -138,7 +154,7 @@ export class Generations {
   /**
    * Append all of `from` to the tail of `to` and leave `from` empty. Dense chunks are linked, sparse ones copied, so
    * that tables do not fill with tombstones; both keep the order. Takes no memory and cannot fail: copying needs no
-   * more chunks than it frees, and the reserve covers the first of them.
+   * more chunks than it frees, and where there is none for the first of them, sparse chunks are linked too.
    */
   merge(from: number, to: number): void {
     const { i32 } = this;
@@ -146,7 +162,8 @@ export class Generations {
     for (let chunk = i32[source + GENERATION_FIRST]; chunk !== 0; ) {
       const next = i32[chunk + CHUNK_NEXT];
       const end = this.entriesEnd(chunk);
-      if (this.liveEntries(chunk) >= DENSE_ENTRIES) this.linkChunk(to, chunk, end);
+      const live = this.liveEntries(chunk);
+      if (live >= DENSE_ENTRIES || !this.canTake(to, live)) this.linkChunk(to, chunk, end);
       else {
         this.appendEntries(to, chunk + CHUNK_ENTRIES, end);
         this.freeChunk(chunk);
@@ -206,14 +223,35 @@ export class Generations {
     i32[cursor] = entry + 1;
   }
 
+  /**
+   * `append` where user code has run and may have taken all memory: to the tail of this generation, or of any in which
+   * tombstones make room. Without any the object is untracked: it lives, and is never collected.
+   */
+  appendAnywhere(preferred: number, object: Address): void {
+    for (const generation of [preferred, 2, 1, 0]) {
+      if (!this.hasRoom(generation)) this.pack(generation);
+      if (!this.hasRoom(generation)) continue;
+      this.append(generation, object);
+      return;
+    }
+    this.i32[object + HEADER_TYPE] &= ~FLAG_TRACKED;
+  }
+
   /** Whether `append` can go on without a chunk that may not be there. */
   hasRoom(generation: number): boolean {
     const { i32 } = this;
-    return (
-      (i32[this.record(generation) + GENERATION_CURSOR] & CHUNK_MASK) !== 0 ||
-      i32[CONTROL_RESERVE_CHUNK] !== 0 ||
-      this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS)
-    );
+    return (i32[this.record(generation) + GENERATION_CURSOR] & CHUNK_MASK) !== 0 || this.hasChunk();
+  }
+
+  /** Whether up to a chunk of entries can be appended one by one. */
+  private canTake(generation: number, entries: number): boolean {
+    const cursor = this.i32[this.record(generation) + GENERATION_CURSOR];
+    return entries <= (-cursor & CHUNK_MASK) || this.hasChunk();
+  }
+
+  /** Whether one chunk more can be had. */
+  hasChunk(): boolean {
+    return this.i32[CONTROL_RESERVE_CHUNK] !== 0 || this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS);
   }
 
   /** Make room for one entry more and leave the reserve chunk to `merge`. @returns whether there is room */

@@ -1,15 +1,39 @@
 /**
  * The one upward seam: what the object layer asks of the layers above it. `gc/` and `host/` fill the record in
- * when a heap is put together; until then an allocation collects nothing.
+ * when a heap is put together; until then an allocation collects nothing and nobody observes a death.
  */
+import type { Address } from "../memory/layout.js";
+
 export interface Hooks {
   /**
    * count0 has reached its threshold: collect before the object is made (CPython: `_PyObject_GC_Link`).
    * The triggering allocation itself is not counted.
    */
   beforeAllocation: () => void;
+  /**
+   * An observed object's count is 0 and it stands in no table: run its finalizer, clear its weak references, call
+   * their callbacks (lifetime.ts). @returns whether it was resurrected
+   */
+  beforeDeath: (object: Address) => boolean;
+  /** A weak reference is about to be freed. @returns its callback, with the reference to it, or 0 */
+  endWeakref: (ref: Address) => Address;
+
+  /** Call the finalizer of an object. What it throws is reported and does not come back. */
+  runFinalizer: (object: Address) => void;
+  /** Call a weak reference's callback: a heap object, or (0) the JavaScript function of this number. The same of errors. */
+  runCallback: (ref: Address, callback: Address, hostCallback: number) => void;
+  /** A JavaScript function will not be called any more. */
+  forgetCallback: (hostCallback: number) => void;
 }
 
 export function createHooks(): Hooks {
-  return { beforeAllocation: () => {} };
+  const nothing = () => {};
+  return {
+    beforeAllocation: nothing,
+    beforeDeath: () => false,
+    endWeakref: () => 0,
+    runFinalizer: nothing,
+    runCallback: nothing,
+    forgetCallback: nothing,
+  };
 }

@@ -29,10 +29,13 @@ export interface Objects {
    * @throws OutOfMemoryError; nothing is then left behind
    */
   create(typeId: number): Address;
-  /** The same for an object that no cycle can pass through. It does not count towards count0. */
-  createLeaf(typeId: number, sizeClass: number): Address;
+  /**
+   * The same for an object that no cycle can pass through. It does not count towards count0.
+   * @param typeWord of the type table (`typeWord`)
+   */
+  createLeaf(typeWord: number, sizeClass: number): Address;
   /** The same for an object that is tracked from birth, at the tail of generation 0: the hot path of `heap.new`. */
-  createTracked(typeId: number, sizeClass: number): Address;
+  createTracked(typeWord: number, sizeClass: number): Address;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -48,26 +51,27 @@ export function createObjects(
     const type = types.descriptor(typeId);
     const sizeClass = i32[type + TYPE_SIZE_CLASS];
     const flags = i32[type + TYPE_FLAGS];
-    if (sizeClass < 0) return createLarge(typeId, i32[type + TYPE_OBJECT_WORDS], flags);
-    if ((flags & TYPE_GC) === 0) return createLeaf(typeId, sizeClass);
-    if ((flags & TYPE_TRACKED_AT_BIRTH) !== 0) return createTracked(typeId, sizeClass);
-    return createUntracked(typeId, sizeClass);
+    const typeWord = types.typeWord(typeId);
+    if (sizeClass < 0) return createLarge(typeWord, i32[type + TYPE_OBJECT_WORDS], flags);
+    if ((flags & TYPE_GC) === 0) return createLeaf(typeWord, sizeClass);
+    if ((flags & TYPE_TRACKED_AT_BIRTH) !== 0) return createTracked(typeWord, sizeClass);
+    return createUntracked(typeWord, sizeClass);
   }
 
-  function createLeaf(typeId: number, sizeClass: number): Address {
+  function createLeaf(typeWord: number, sizeClass: number): Address {
     const object = allocator.allocateClass(KIND_LEAF, sizeClass);
     i32[object + HEADER_REFCOUNT] = 1;
-    i32[object + HEADER_TYPE] = typeId;
+    i32[object + HEADER_TYPE] = typeWord;
     return object;
   }
 
-  function createTracked(typeId: number, sizeClass: number): Address {
+  function createTracked(typeWord: number, sizeClass: number): Address {
     countAllocation();
     if ((i32[CONTROL_YOUNG_CURSOR] & CHUNK_MASK) === 0) generations.openYoung();
     const object = allocator.allocateClass(KIND_CONTAINER, sizeClass);
     const entry = i32[CONTROL_YOUNG_CURSOR];
     i32[object + HEADER_REFCOUNT] = 1;
-    i32[object + HEADER_TYPE] = typeId | FLAG_TRACKED;
+    i32[object + HEADER_TYPE] = typeWord | FLAG_TRACKED;
     i32[object + HEADER_ENTRY] = entry;
     i32[entry] = object;
     i32[CONTROL_YOUNG_CURSOR] = entry + 1;
@@ -75,15 +79,15 @@ export function createObjects(
   }
 
   /** An object that may be tracked later: a dict without containers. It counts all the same. */
-  function createUntracked(typeId: number, sizeClass: number): Address {
+  function createUntracked(typeWord: number, sizeClass: number): Address {
     countAllocation();
     const object = allocator.allocateClass(KIND_CONTAINER, sizeClass);
     i32[object + HEADER_REFCOUNT] = 1;
-    i32[object + HEADER_TYPE] = typeId;
+    i32[object + HEADER_TYPE] = typeWord;
     return object;
   }
 
-  function createLarge(typeId: number, words: number, flags: number): Address {
+  function createLarge(typeWord: number, words: number, flags: number): Address {
     const isGc = (flags & TYPE_GC) !== 0;
     if (isGc) {
       countAllocation();
@@ -91,7 +95,7 @@ export function createObjects(
     }
     const object = allocator.allocate(isGc ? KIND_CONTAINER : KIND_LEAF, words);
     i32[object + HEADER_REFCOUNT] = 1;
-    i32[object + HEADER_TYPE] = typeId;
+    i32[object + HEADER_TYPE] = typeWord;
     if ((flags & TYPE_TRACKED_AT_BIRTH) !== 0) generations.track(object);
     return object;
   }

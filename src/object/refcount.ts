@@ -21,7 +21,9 @@ import {
   type Address,
   CONTROL_COUNTS,
   CONTROL_DEFERRED,
+  FLAG_DYING,
   FLAG_FROZEN,
+  FLAG_OBSERVED,
   FLAG_TRACKED,
   HASH_DELETED,
   HEADER_ENTRY,
@@ -49,11 +51,13 @@ import {
   TYPE_EDGE_SLOT_SHIFT,
   TYPE_EDGES,
   TYPE_ID_MASK,
+  TYPE_ID_WEAKREF,
   TYPE_ITEM_SLOT,
   TYPE_KEY_SLOT,
   TYPE_SHIFT,
 } from "../memory/layout.js";
 import type { Generations } from "./generation.js";
+import type { Hooks } from "./hooks.js";
 import { entryWords, holdsReference, slotWords } from "./slot.js";
 import type { TypeTable } from "./type.js";
 
@@ -75,6 +79,7 @@ export function createReferenceCounts(
   allocator: Allocator,
   generations: Generations,
   types: TypeTable,
+  hooks: Hooks,
 ): ReferenceCounts {
   const { i32 } = allocator.memory;
   const typeBase = types.base;
@@ -109,8 +114,10 @@ export function createReferenceCounts(
   }
 
   /** End an object whose count is 0, and all that it alone held. */
-  function dealloc(dead: Address): void {
-    if ((i32[dead + HEADER_TYPE] & FLAG_TRACKED) !== 0) generations.removeEntry(i32[dead + HEADER_ENTRY]);
+  function dealloc(object: Address): void {
+    if ((i32[object + HEADER_TYPE] & FLAG_TRACKED) !== 0) generations.removeEntry(i32[object + HEADER_ENTRY]);
+    const dead = endWeakrefs(object);
+    if (dead === 0) return;
     if (nesting >= TRASHCAN_LIMIT) {
       defer(dead);
       return;
@@ -140,14 +147,16 @@ export function createReferenceCounts(
     let drop = dropOf(dead);
     let cursor = drop >= 0 ? object + HEADER_WORDS : 0;
     let end = object + HEADER_WORDS + (drop >> 1);
+    if ((i32[dead + HEADER_TYPE] & FLAG_OBSERVED) !== 0 && isResurrected(dead, floor, floor)) return;
     for (;;) {
       let child = 0;
       let childDrop = 0;
+      let observed = 0;
       if (drop >= 0) {
         while (cursor < end) {
           const reference = i32[cursor++];
           if (reference === 0) continue;
-          // A last reference is not written off: nobody reads the count of what is dead.
+          // A last reference is not written off: nobody reads the count of what is dead, unless it is deferred.
           const count = i32[reference + HEADER_REFCOUNT];
           if (count !== 1) {
             i32[reference + HEADER_REFCOUNT] = count - 1;
@@ -156,7 +165,8 @@ export function createReferenceCounts(
           const type = i32[reference + HEADER_TYPE];
           if ((type & FLAG_TRACKED) !== 0) generations.removeEntry(i32[reference + HEADER_ENTRY]);
           childDrop = i32[typeBase + ((type & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_DROP];
-          if (mayHold(reference, childDrop)) {
+          observed = type & FLAG_OBSERVED;
+          if (observed !== 0 || mayHold(reference, childDrop)) {
             child = reference;
             break;
           }
@@ -172,12 +182,19 @@ export function createReferenceCounts(
           if ((i32[child + HEADER_TYPE] & FLAG_TRACKED) !== 0)
             generations.removeEntry(i32[child + HEADER_ENTRY]);
           childDrop = dropOf(child);
-          if (!mayHold(child, childDrop)) {
+          observed = i32[child + HEADER_TYPE] & FLAG_OBSERVED;
+          if (observed === 0 && !mayHold(child, childDrop)) {
             containersFreed += childDrop & 1;
             allocator.freeObject(child);
             continue;
           }
         }
+      }
+      if (observed !== 0) {
+        child = endWeakrefs(child);
+        if (child === 0) continue;
+        childDrop = dropOf(child);
+        observed = i32[child + HEADER_TYPE] & FLAG_OBSERVED;
       }
       if (child !== 0) {
         if (depth + 1 >= TRASHCAN_LIMIT) {
@@ -191,6 +208,17 @@ export function createReferenceCounts(
         object = child;
         drop = childDrop;
         cursor = drop >= 0 ? object + HEADER_WORDS : 0;
+        if (observed !== 0) {
+          // What has died so far must be counted before anybody looks.
+          i32[CONTROL_COUNTS] = Math.max(0, i32[CONTROL_COUNTS] - containersFreed);
+          containersFreed = 0;
+          if (isResurrected(object, floor, depth)) {
+            depth--;
+            object = frameObject[depth];
+            drop = frameDrop[depth];
+            cursor = frameCursor[depth];
+          }
+        }
       } else {
         if (drop >> 1 < TRAVERSE_EDGES) freeStorage(object, drop >> 1);
         containersFreed += drop & 1;
@@ -204,6 +232,51 @@ export function createReferenceCounts(
       end = object + HEADER_WORDS + (drop >> 1);
     }
     i32[CONTROL_COUNTS] = Math.max(0, i32[CONTROL_COUNTS] - containersFreed);
+  }
+
+  /**
+   * Have what observes a death see it: finalizer, weak references, their callbacks. User code runs, so that first the
+   * dying around it are put out of its sight: out of the collector's by their flags, out of JavaScript's by their serials.
+   * @returns whether the object lives on
+   */
+  function isResurrected(object: Address, floor: number, depth: number): boolean {
+    for (let level = floor; level < depth; level++) hide(frameObject[level]);
+    hide(object);
+    const outer = nesting;
+    nesting = depth + 1;
+    const lives = hooks.beforeDeath(object);
+    nesting = outer;
+    return lives;
+  }
+
+  function hide(dying: Address): void {
+    const type = i32[dying + HEADER_TYPE];
+    if ((type & FLAG_DYING) !== 0) return;
+    i32[dying + HEADER_TYPE] = (type & ~(FLAG_TRACKED | FLAG_FROZEN)) | FLAG_DYING;
+    i32[dying + HEADER_SERIAL]++;
+  }
+
+  /**
+   * Free a dead weak reference, if it is one. What it alone held, its callback, dies in its place and at the same nesting,
+   * because CPython's `weakref_dealloc` does not count for the trashcan.
+   * @returns what is left to die, in no table any more; 0: nothing
+   */
+  function endWeakrefs(object: Address): Address {
+    let dead = object;
+    while ((i32[dead + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_WEAKREF) {
+      const callback = hooks.endWeakref(dead);
+      allocator.freeObject(dead);
+      i32[CONTROL_COUNTS] = Math.max(0, i32[CONTROL_COUNTS] - 1);
+      if (callback === 0) return 0;
+      if (i32[callback + HEADER_REFCOUNT] !== 1) {
+        i32[callback + HEADER_REFCOUNT]--;
+        return 0;
+      }
+      if ((i32[callback + HEADER_TYPE] & FLAG_TRACKED) !== 0)
+        generations.removeEntry(i32[callback + HEADER_ENTRY]);
+      dead = callback;
+    }
+    return dead;
   }
 
   /** TYPE_DROP of an object's type. */
@@ -291,7 +364,10 @@ export function createReferenceCounts(
     if (storage !== 0) allocator.free(storage);
   }
 
-  /** Nested too deep: put the dead object aside. Its references stay counted until it is taken up. */
+  /**
+   * Nested too deep: put the dead object aside. Its references stay counted until it is taken up. Its own count is 0 even
+   * where nobody has written that yet: a weak reference to it must find it dead.
+   */
   function defer(object: Address): void {
     i32[object + HEADER_REFCOUNT] = 0;
     i32[object + HEADER_TYPE] &= ~(FLAG_TRACKED | FLAG_FROZEN);

@@ -11,6 +11,7 @@ import {
   CONTROL_TYPE_CAPACITY,
   CONTROL_TYPE_COUNT,
   CONTROL_TYPE_TABLE,
+  FLAG_OBSERVED,
   HEADER_TYPE,
   KIND_CONTAINER,
   KIND_DICT,
@@ -19,14 +20,17 @@ import {
   KIND_STORAGE,
   KIND_STRING,
   KIND_TUPLE,
+  KIND_WEAKREF,
   TYPE_BLOCK_KIND,
   TYPE_DROP,
   TYPE_EDGE_COUNT,
   TYPE_EDGES,
+  TYPE_FINALIZER,
   TYPE_FLAGS,
   TYPE_GC,
   TYPE_ID_MASK,
   TYPE_ID_STRING,
+  TYPE_ID_WEAKREF,
   TYPE_ITEM_SLOT,
   TYPE_KEY_SLOT,
   TYPE_KIND,
@@ -35,9 +39,11 @@ import {
   TYPE_OBJECT_WORDS,
   TYPE_SHIFT,
   TYPE_SIZE_CLASS,
+  TYPE_TRACKED_AT_BIRTH,
   TYPE_TRAVERSE,
   TYPE_WEAKREF_OFFSET,
   TYPE_WORDS,
+  WEAKREF_WORDS,
 } from "../memory/layout.js";
 import { hashText, type Strings } from "./string.js";
 
@@ -62,8 +68,9 @@ export interface TypeLayout {
   readonly description: string;
 }
 
-const STRING_LAYOUT: Omit<TypeLayout, "edges"> = {
+const STRING_LAYOUT: TypeLayout = {
   name: "str",
+  edges: [],
   kind: KIND_STRING,
   objectWords: 0,
   flags: 0,
@@ -75,6 +82,21 @@ const STRING_LAYOUT: Omit<TypeLayout, "edges"> = {
   description: "str",
 };
 
+/** Its one reference is the callback; the target is not counted. */
+const WEAKREF_LAYOUT: TypeLayout = {
+  name: "weakref",
+  edges: [],
+  kind: KIND_WEAKREF,
+  objectWords: WEAKREF_WORDS,
+  flags: TYPE_GC | TYPE_TRACKED_AT_BIRTH,
+  traverse: 1,
+  drop: 1,
+  weakrefOffset: 0,
+  keySlot: 0,
+  itemSlot: 0,
+  description: "weakref",
+};
+
 export class TypeTable {
   private readonly i32: Int32Array;
   private readonly allocator: Allocator;
@@ -84,13 +106,16 @@ export class TypeTable {
   /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
   hasTuples = false;
   hasDicts = false;
+  /** Whether a collection has to look for finalizers. */
+  hasFinalizers = false;
 
   constructor(allocator: Allocator, strings: Strings) {
     this.allocator = allocator;
     this.i32 = allocator.memory.i32;
     this.strings = strings;
     this.base = this.i32[CONTROL_TYPE_TABLE];
-    this.write(TYPE_ID_STRING, { ...STRING_LAYOUT, edges: [] }, strings.create(STRING_LAYOUT.name), 0);
+    this.write(TYPE_ID_STRING, STRING_LAYOUT, strings.create(STRING_LAYOUT.name), 0);
+    this.write(TYPE_ID_WEAKREF, WEAKREF_LAYOUT, strings.create(WEAKREF_LAYOUT.name), 0);
   }
 
   /** Address of a type's descriptor. */
@@ -114,6 +139,13 @@ export class TypeTable {
 
   kindOf(object: Address): number {
     return this.i32[this.descriptorOf(object) + TYPE_KIND];
+  }
+
+  /** The type word that every instance starts with. */
+  typeWord(typeId: number): number {
+    const isObserved =
+      typeId === TYPE_ID_WEAKREF || (this.i32[this.descriptor(typeId) + TYPE_FLAGS] & TYPE_FINALIZER) !== 0;
+    return isObserved ? typeId | FLAG_OBSERVED : typeId;
   }
 
   isGc(typeId: number): boolean {
@@ -144,6 +176,7 @@ export class TypeTable {
     for (const { kind, flags } of layouts) {
       if (kind === KIND_TUPLE && (flags & TYPE_GC) !== 0) this.hasTuples = true;
       if (kind === KIND_DICT && (flags & TYPE_GC) !== 0) this.hasDicts = true;
+      if ((flags & TYPE_FINALIZER) !== 0) this.hasFinalizers = true;
     }
   }
 

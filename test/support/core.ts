@@ -35,6 +35,7 @@ import {
   SLOT_STR,
   SLOT_U8,
   SLOT_U32,
+  TABLE_WEAKREFS,
   TABLE_WORDS,
   TAG_BOOLEAN,
   TAG_FIRST,
@@ -44,6 +45,7 @@ import {
   TAG_STRING,
   TRAVERSE_LIST,
   TRAVERSE_TABLE,
+  TYPE_FINALIZER,
   TYPE_GC,
   TYPE_ID_MASK,
   TYPE_ITEM_SLOT,
@@ -56,6 +58,7 @@ import { entryWords, slotWords } from "../../src/object/slot.js";
 import { hashText } from "../../src/object/string.js";
 import { type FieldLayout, layoutFields } from "../../src/object/struct.js";
 import type { TypeLayout } from "../../src/object/type.js";
+import type { WeakrefOptions } from "../../src/object/weakref.js";
 import { isStress, isVerify, makeCore } from "./heaps.js";
 
 const SLOTS = {
@@ -120,7 +123,7 @@ export class TestCore {
         onPhase: (phase) =>
           verifyMemory(core.memory, {
             roots: this.roots,
-            isCollecting: phase === "partition",
+            isCollecting: phase === "partition" || phase === "finalize",
             isInside: true,
           }),
       });
@@ -154,16 +157,33 @@ export class TestCore {
     set: (member: SlotName): number => this.container(KIND_SET, member, undefined, false),
   };
 
-  private fields(kind: number, names: readonly SlotName[], isGc: boolean): number {
-    const name = `${kind === KIND_STRUCT ? "struct" : "tuple"}(${names.join()})${isGc ? "" : " leaf"}`;
+  /** The same for structs that can be weakly referenced. */
+  readonly watched = {
+    struct: (...slots: SlotName[]): number => this.fields(KIND_STRUCT, slots, true, "watched"),
+    leaf: (...slots: SlotName[]): number => this.fields(KIND_STRUCT, slots, false, "watched"),
+  };
+
+  /** And for those that have a finalizer too: `core.hooks.runFinalizer`. */
+  readonly finalized = {
+    struct: (...slots: SlotName[]): number => this.fields(KIND_STRUCT, slots, true, "finalized"),
+    leaf: (...slots: SlotName[]): number => this.fields(KIND_STRUCT, slots, false, "finalized"),
+  };
+
+  private fields(
+    kind: number,
+    names: readonly SlotName[],
+    isGc: boolean,
+    observed?: "watched" | "finalized",
+  ): number {
+    const name = `${kind === KIND_STRUCT ? "struct" : "tuple"}(${names.join()})${isGc ? "" : " leaf"}${observed ?? ""}`;
     const known = this.typeIds.get(name);
     if (known !== undefined) return known;
     const slots = names.map((slot) => SLOTS[slot]);
     const order = [...slots.keys()];
-    const layout = layoutFields(slots, kind === KIND_TUPLE ? order.reverse() : order, false);
+    const layout = layoutFields(slots, kind === KIND_TUPLE ? order.reverse() : order, observed !== undefined);
     const id = this.register(name, {
       kind,
-      flags: isGc ? TYPE_GC | TYPE_TRACKED_AT_BIRTH : 0,
+      flags: (isGc ? TYPE_GC | TYPE_TRACKED_AT_BIRTH : 0) | (observed === "finalized" ? TYPE_FINALIZER : 0),
       keySlot: SLOT_NONE,
       itemSlot: SLOT_NONE,
       ...layout,
@@ -191,7 +211,7 @@ export class TestCore {
       traverse,
       drop: traverse,
       edges: [],
-      weakrefOffset: 0,
+      weakrefOffset: kind === KIND_SET ? TABLE_WEAKREFS : 0,
       keySlot: key === undefined ? SLOT_NONE : SLOTS[key],
       itemSlot: item === undefined ? SLOT_NONE : SLOTS[item],
     });
@@ -229,6 +249,11 @@ export class TestCore {
     return set;
   }
 
+  /** A weak reference; the test owns a reference to it, be it a new one or shared. */
+  newWeakref(target: Address, options?: WeakrefOptions): Address {
+    return this.owned(this.core.weakrefs.create(target, options));
+  }
+
   /** A string object of its own; `text` is not empty. */
   newString(text: string): Address {
     return this.owned(this.core.strings.create(text));
@@ -241,6 +266,7 @@ export class TestCore {
     try {
       for (const [index, slot] of slots.entries()) owned.push(this.own(slot, values[index] ?? zeroOf(slot)));
       const object = this.core.objects.create(typeId);
+      if (layout.weakrefOffset !== 0) this.i32[object + layout.weakrefOffset] = 0;
       for (const [index, slot] of slots.entries())
         this.write(object + layout.places[index].offset, slot, owned[index]);
       return object;

@@ -11,6 +11,11 @@ const level = process.env.OUROHEAP_CHECKS ?? "handles";
 export const isStress = level === "stress";
 export const isVerify = level === "verify";
 
+/** The level for tests that make heaps of their own: off, or what the run is about. */
+export function runLevel(): "off" | "verify" | "stress" {
+  return isStress ? "stress" : isVerify ? "verify" : "off";
+}
+
 /** A number of objects, rounds or operations; smaller where the heap checks itself all the time. */
 export function size(usual: number): number {
   if (isStress) return Math.max(4, Math.ceil(usual / 200));

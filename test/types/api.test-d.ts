@@ -4,7 +4,9 @@ import {
   as,
   type BorrowEscapesScope,
   dict,
+  type Finalizer,
   f64,
+  finalizer,
   type Handle,
   type Heap,
   i32,
@@ -20,6 +22,8 @@ import {
   str,
   struct,
   tuple,
+  type WeakReference,
+  weak,
 } from "../../src/index.js";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -150,3 +154,113 @@ const mixed = heap.new(list(any), [1, "a", null, true, node]);
 const item = mixed.at(0)!;
 if (isA(TreeNode, item)) assertType<Equal<typeof item.value, number>>();
 export const cast: TreeNode = as(TreeNode, item);
+
+// Weak slots read as what they lead to, borrowed, or null; nothing is built in them.
+class Tree extends struct("Tree", {
+  value: i32,
+  get parent() {
+    return weak(Tree);
+  },
+  get either() {
+    return weak(oneOf(Leaf, Branch));
+  },
+  get members() {
+    return weak(set(str));
+  },
+  get children() {
+    return list(Tree);
+  },
+}) {
+  [finalizer](): void {
+    const parent: Tree | null = this.parent;
+    parent?.children.clear();
+  }
+}
+declare const tree: Handle<Tree>;
+assertType<Equal<typeof tree.parent, Tree | null>>();
+assertType<Equal<typeof tree.either, Leaf | Branch | null>>();
+export const parentValue: number | undefined = tree.parent?.parent?.value;
+export const memberCount: number | undefined = tree.members?.size;
+tree.parent = tree;
+tree.parent = null;
+tree.either = leaf;
+heap.new(Tree, {});
+heap.new(Tree, { parent: tree, children: [{ parent: null }] });
+// @ts-expect-error a weak reference keeps nothing alive, so there is nothing that a literal could build
+heap.new(Tree, { parent: { value: 1 } });
+// @ts-expect-error of another type
+tree.parent = node;
+// @ts-expect-error borrowed
+release(tree.parent);
+const weakTrees = heap.new(list(weak(Tree)), [tree, null]);
+assertType<Equal<ReturnType<typeof weakTrees.at>, Tree | null | undefined>>();
+export const poppedTree: Handle<Tree> | null | undefined = weakTrees.pop();
+const weakValues = heap.new(dict(str, weak(Tree)), [["a", tree]]);
+assertType<Equal<ReturnType<typeof weakValues.get>, Tree | null | undefined>>();
+export const takenTree: Handle<Tree> | null | undefined = weakValues.take("a");
+const weakPair = heap.new(tuple(weak(Tree), f64), [null, 1]);
+assertType<Equal<(typeof weakPair)[0], Tree | null>>();
+
+// A finalizer is a method without arguments that nobody has to call.
+tree[finalizer]();
+
+// Weak references: what they lead to comes as a handle.
+const ref = heap.weakref.ref(tree);
+export const dereferenced: Handle<Tree> | undefined = ref.deref();
+assertType<Equal<typeof ref.alive, boolean>>();
+release(ref);
+// @ts-expect-error readonly
+ref.alive = false;
+// @ts-expect-error a plain object is not a heap object
+heap.weakref.ref({ value: 1 });
+heap.weakref.ref(tree.parent!, (dead) => {
+  const again: Handle<Tree> | undefined = dead.deref();
+  const kept: Handle<WeakReference<Tree>> = retain(dead);
+  // @ts-expect-error the callback borrows it
+  release(dead);
+  return [again, kept];
+});
+heap.weakref.ref(tree, null);
+// @ts-expect-error not a function
+heap.weakref.ref(tree, 5);
+for (const one of heap.weakref.getWeakrefs(node)) export_(one.deref()?.value);
+declare function export_(value: number | undefined): void;
+
+// A proxy is lent like what it stands for, and disposed of.
+{
+  using proxy = heap.weakref.proxy(node);
+  visit(proxy);
+  proxy.value = proxy.sum();
+  // @ts-expect-error a field has one type
+  proxy.value = "1";
+}
+
+// Finalizers that are objects: the arguments are those of the function.
+const end = heap.weakref.finalize(tree, (a: number, b: string) => a + b.length, 1, "b");
+assertType<Equal<typeof end, Finalizer<number>>>();
+export const ended: number | undefined = end();
+export const detached: boolean = end.detach();
+end.atexit = false;
+// @ts-expect-error readonly
+end.alive = true;
+// @ts-expect-error the arguments are those of the function
+heap.weakref.finalize(tree, (a: number) => a, "text");
+
+// Weak containers.
+const cache = heap.weakref.valueDictionary<string, Tree>();
+cache.set("a", tree).set("b", tree.parent!);
+export const cached: Handle<Tree> | undefined = cache.get("a");
+for (const [key, value] of cache) {
+  assertType<Equal<typeof key, string>>();
+  assertType<Equal<typeof value, Tree>>();
+}
+// @ts-expect-error keys are strings
+cache.get(1);
+// @ts-expect-error values are heap objects
+heap.weakref.valueDictionary<string, { x: number }>();
+const notes = heap.weakref.keyDictionary<Tree, string>();
+export const note: string | undefined = notes.set(tree, "note").get(tree.parent!);
+// @ts-expect-error keys are trees
+notes.get(leaf);
+const trees = heap.weakref.set<Tree>();
+for (const member of trees.add(tree)) assertType<Equal<typeof member, Tree>>();

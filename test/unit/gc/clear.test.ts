@@ -20,7 +20,7 @@ import {
 import { size } from "../../support/heaps.js";
 
 function clear({ core, i32 }: TestCore, object: Address): void {
-  new Clearing(i32, core.counts, core.lists, core.tables, core.types).clear(object);
+  new Clearing(i32, core.counts, core.lists, core.tables, core.types, core.weakrefs).clear(object);
 }
 
 /** Leaves held by nobody but what is made of them, and their deaths from then on. */
@@ -156,6 +156,59 @@ describe("clearing a container", () => {
       expect(heap.refcount(object)).toBe(1);
     }
     heap.verify();
+  });
+});
+
+describe("clearing a weak reference", () => {
+  it("drops its callback", () => {
+    const heap = makeQuietCore();
+    const target = heap.newStruct(heap.watched.struct());
+    const [callback, held] = [1, 2].map(() => heap.newList(heap.list("ref")));
+    const [weakref, other] = [callback, held].map((one) => heap.newWeakref(target, { callback: one }));
+    heap.drop(callback);
+    const deaths = heap.recordDeaths();
+    for (const one of [weakref, other]) {
+      heap.core.weakrefs.cut(one);
+      clear(heap, one);
+      expect(heap.core.weakrefs.hasCallback(one)).toBe(false);
+    }
+    expect([deaths, heap.refcount(held)]).toEqual([[callback], 1]);
+  });
+
+  it("takes the callback out before it is dropped", () => {
+    const heap = makeQuietCore();
+    const target = heap.newStruct(heap.watched.struct());
+    const callback = heap.newStruct(heap.finalized.struct());
+    const weakref = heap.newWeakref(target, { callback });
+    heap.core.weakrefs.cut(weakref);
+    heap.drop(callback);
+    const seen: boolean[] = [];
+    heap.core.hooks.runFinalizer = () => seen.push(heap.core.weakrefs.hasCallback(weakref));
+    clear(heap, weakref);
+    expect(seen).toEqual([false]);
+  });
+
+  it("forgets its function, once", () => {
+    const heap = makeQuietCore();
+    const forgotten: number[] = [];
+    heap.core.hooks.forgetCallback = (number) => forgotten.push(number);
+    const weakref = heap.newWeakref(heap.newStruct(heap.watched.struct()), { hostCallback: 3 });
+    heap.core.weakrefs.cut(weakref);
+    clear(heap, weakref);
+    expect(heap.core.weakrefs.hasCallback(weakref)).toBe(false);
+    clear(heap, weakref);
+    heap.drop(weakref);
+    expect(forgotten).toEqual([3]);
+  });
+
+  it("makes nothing of one without a callback", () => {
+    const heap = makeQuietCore();
+    const forgotten: number[] = [];
+    heap.core.hooks.forgetCallback = (number) => forgotten.push(number);
+    const weakref = heap.newWeakref(heap.newStruct(heap.watched.struct()));
+    heap.core.weakrefs.cut(weakref);
+    clear(heap, weakref);
+    expect([forgotten, heap.refcount(weakref)]).toEqual([[], 1]);
   });
 });
 

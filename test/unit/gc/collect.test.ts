@@ -535,7 +535,7 @@ describe("a collection inside a collection", () => {
     };
     heap.core.events.listeners.push({ onStart: nested, onPhase: nested, onStop: nested });
     expect(heap.collect(2)).toBe(1);
-    expect(seen).toEqual(Array(10).fill(0)); // five times: at the start, three phases, at the end
+    expect(seen).toEqual(Array(12).fill(0)); // six times: at the start, four phases, at the end
     expect(heap.core.collector.stats(2).collections).toBe(1);
   });
 

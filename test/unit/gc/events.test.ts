@@ -96,6 +96,7 @@ describe("a collection tells", () => {
         ["phase", "merge"],
         ["phase", "partition"],
         ["unreachable", cycles],
+        ["phase", "finalize"],
         ["phase", "clear"],
         ["end", result],
         ["stop", result],
@@ -137,6 +138,7 @@ describe("a collection tells", () => {
       ["merge", [[], [old, young, garbage], [kept, lost], []], 0],
       ["partition", [[], [], [kept, lost, old, young], [garbage]], 0],
       ["unreachable", [garbage], [garbage]], // as often as it is asked
+      ["finalize", [[], [], [kept, lost, old, young], [garbage]], 0],
       ["clear", [[], [], [kept, lost, old, young], []], 0],
       ["end", 1],
       ["stop", 1],
@@ -152,7 +154,7 @@ describe("a collection tells", () => {
     expect(seen.map(([, event]) => event)).toEqual([
       "start",
       "begin",
-      ...["phase", "phase", "unreachable", "phase"],
+      ...["phase", "phase", "unreachable", "phase", "phase"],
       "end",
       "stop",
     ]);

@@ -29,6 +29,15 @@ function makeSpecimen() {
   const inner = heap.newDict(heap.leaf.dict("i32", "f64"));
   const outer = heap.newDict(heap.dict("str", "ref"), ["inner", ref(inner)]);
   const tuple = heap.newTuple(heap.tuple("ref", "i32"), ref(node), 1);
+  const target = heap.newStruct(heap.watched.struct("ref"));
+  const hunted = heap.newStruct(heap.finalized.struct("ref"));
+  const [weakref, called, orphan, other] = [
+    heap.newWeakref(target),
+    heap.newWeakref(target, { callback: roomy }),
+    heap.newWeakref(heap.newSet(heap.set("any")), { hostCallback: 1 }),
+    heap.newWeakref(hunted),
+  ];
+  heap.core.weakrefs.cut(orphan);
   const [narrow, wide] = [heap.newString("narrow"), heap.newString("wide Ā")];
   const leaf = heap.newStruct(heap.leaf.struct("f64", "f64", "f64"), 1);
   const dead = heap.newStruct(heap.leaf.struct("f64", "f64", "f64"), 2);
@@ -78,6 +87,9 @@ function makeSpecimen() {
       outer,
       tuple,
     },
+    ...{ target, hunted, weakref, called, orphan, other },
+    /** The word of an object that names its first weak reference. */
+    weakrefHead: (object: Address) => object + i32[typeOf(object) + L.TYPE_WEAKREF_OFFSET],
     ...{ narrow, wide, leaf, dead, large, one, largeTwo, two },
   };
 }
@@ -210,7 +222,7 @@ const ROWS: Record<string, readonly Row[]> = {
   "I4 types": [
     ["too many types", /514 types/, ({ i32 }) => [L.CONTROL_TYPE_COUNT, i32[L.CONTROL_TYPE_CAPACITY] + 2]],
     ["a type of no kind", /has kind 0/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, L.KIND_FREE]],
-    ["a type of an unknown kind", /has kind 7/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, 7]],
+    ["a type of an unknown kind", /has kind 8/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, 8]],
     [
       "an object of an unknown type",
       /type id 500 is not in use/,
@@ -279,6 +291,7 @@ const ROWS: Record<string, readonly Row[]> = {
     ["an item", /where no object lives/, ({ heap, list }) => [heap.core.lists.itemAddress(list, 1), 3]],
     ["a value", /where no object lives/, ({ entry, outer, dead }) => [entry(outer) + 2, dead]],
     ["a member of a set", /where no object lives/, ({ entry, members, dead }) => [entry(members), dead]],
+    ["a callback", /where no object lives/, ({ called, dead }) => [called + L.WEAKREF_CALLBACK, dead]],
     ["a type's name", /where no object lives/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_NAME, 5]],
     ["the list behind gc.garbage", /where no object lives/, ({ dead }) => [L.CONTROL_GARBAGE, dead]],
   ],
@@ -447,6 +460,96 @@ const ROWS: Record<string, readonly Row[]> = {
     ["storage without capacity", /storage \d+, capacity 0/, ({ roomy }) => [roomy + L.LIST_CAPACITY, 0]],
     ["capacity without storage", /storage 0, capacity/, ({ roomy }) => [roomy + L.LIST_ITEMS, 0]],
   ],
+  "I13 weak references": [
+    [
+      "a list that names what is dead",
+      /its list names \d+, where no object lives/,
+      ({ weakrefHead, target, dead }) => [weakrefHead(target), dead],
+    ],
+    [
+      "the same behind the first",
+      /its list names \d+, where no object lives/,
+      ({ weakref, dead }) => [weakref + L.WEAKREF_NEXT, dead],
+    ],
+    [
+      "a list that names an object of another type",
+      /but no weak reference to it/,
+      ({ weakrefHead, target, node }) => [weakrefHead(target), node],
+    ],
+    [
+      "a list that names a weak reference to another",
+      /but no weak reference to it/,
+      ({ called, other }) => [called + L.WEAKREF_NEXT, other],
+    ],
+    [
+      "a list that names a dead weak reference",
+      /but no weak reference to it/,
+      ({ called, orphan }) => [called + L.WEAKREF_NEXT, orphan],
+    ],
+    [
+      "a list that runs in a circle",
+      /its predecessor is another one/,
+      ({ called, weakref }) => [called + L.WEAKREF_NEXT, weakref],
+    ],
+    [
+      "the predecessor of the first",
+      /its predecessor is another one/,
+      ({ weakref, called }) => [weakref + L.WEAKREF_PREVIOUS, called],
+    ],
+    [
+      "the predecessor of the second",
+      /its predecessor is another one/,
+      ({ called }) => [called + L.WEAKREF_PREVIOUS, 0],
+    ],
+    [
+      "a target that is not observed",
+      /weakly referenced, but not observed/,
+      ({ i32, target }) => [target + L.HEADER_TYPE, i32[target + L.HEADER_TYPE] & ~L.FLAG_OBSERVED],
+    ],
+    [
+      "a finalizer that nobody would call",
+      /its death would go unobserved/,
+      ({ typeOf, plain, i32 }) => [
+        typeOf(plain) + L.TYPE_FLAGS,
+        i32[typeOf(plain) + L.TYPE_FLAGS] | L.TYPE_FINALIZER,
+      ],
+    ],
+    [
+      "a weak reference that would not leave its list",
+      /its death would go unobserved/,
+      ({ i32, orphan }) => [orphan + L.HEADER_TYPE, i32[orphan + L.HEADER_TYPE] & ~L.FLAG_OBSERVED],
+    ],
+    [
+      "a weak reference to what is dead",
+      /leads to \d+, where no object lives/,
+      ({ orphan, dead }) => [orphan + L.WEAKREF_TARGET, dead],
+    ],
+    [
+      "a weak reference that its target does not know",
+      /not in the list of its target/,
+      ({ orphan, target }) => [orphan + L.WEAKREF_TARGET, target],
+    ],
+    [
+      "a weak reference to what knows none",
+      /not in the list of its target/,
+      ({ orphan, node }) => [orphan + L.WEAKREF_TARGET, node],
+    ],
+    [
+      "a list that has lost its second",
+      /not in the list of its target/,
+      ({ weakref }) => [weakref + L.WEAKREF_NEXT, 0],
+    ],
+    [
+      "a list that has lost its first",
+      /not in the list of its target/,
+      ({ weakrefHead, target }) => [weakrefHead(target), 0],
+    ],
+    [
+      "the number of live weak references",
+      /counts 4 live weak references, found 3/,
+      () => [L.CONTROL_WEAKREFS, 4],
+    ],
+  ],
 };
 
 for (const [invariant, rows] of Object.entries(ROWS))
@@ -511,6 +614,8 @@ describe("the witness", () => {
       ["merge", false, undefined],
       ["partition", true, undefined],
       ["partition", false, "unreachable objects outside a collection"],
+      ["finalize", true, undefined],
+      ["finalize", false, "unreachable objects outside a collection"],
       ["clear", true, undefined],
       ["clear", false, undefined],
     ]);

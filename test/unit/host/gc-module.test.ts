@@ -183,9 +183,9 @@ describe("gc.callbacks", () => {
     heap.gc.collect(1);
     const info = { generation: 1, collected: 0, uncollectable: 0 };
     expect(calls.splice(0)).toEqual([
-      ["first", "start", info],
+      ["first", "start", { ...info, duration: 0 }],
       ["second", "start"],
-      ["first", "stop", { ...info, collected: 4 }],
+      ["first", "stop", { ...info, collected: 4, duration: expect.any(Number) }],
       ["second", "stop"],
     ]);
     heap.gc.callbacks.shift();

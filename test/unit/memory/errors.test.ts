@@ -3,6 +3,7 @@ import * as errors from "../../../src/memory/errors.js";
 
 const {
   ConcurrentModificationError,
+  DeadReferenceError,
   DoubleReleaseError,
   HeapCorruptionError,
   HeapDisposedError,
@@ -24,6 +25,7 @@ const samples: [name: string, code: string, error: errors.HeapError][] = [
   ["TypeMismatchError", "FOREIGN_HEAP", new TypeMismatchError("text", "FOREIGN_HEAP")],
   ["InvalidArgumentError", "INVALID_ARGUMENT", new InvalidArgumentError("text")],
   ["ConcurrentModificationError", "CONCURRENT_MODIFICATION", new ConcurrentModificationError("text")],
+  ["DeadReferenceError", "DEAD_REFERENCE", new DeadReferenceError("text")],
   ["HeapDisposedError", "HEAP_DISPOSED", new HeapDisposedError()],
   ["HeapCorruptionError", "HEAP_CORRUPTION", new HeapCorruptionError("I3 blocks", 4096, "serial 0")],
 ];

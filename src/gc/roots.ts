@@ -1,0 +1,57 @@
+/** Taking over what is held from outside: how a heap that ends drops everything in it. */
+import {
+  type Address,
+  CONTROL_GARBAGE,
+  CONTROL_RAW_USED,
+  CONTROL_ROOT_COUNT,
+  GRANULE_SHIFT,
+  HEADER_REFCOUNT,
+  HEADER_SERIAL,
+  HEADER_TYPE,
+  TYPE_ID_MASK,
+  TYPE_ID_STRING,
+} from "../memory/layout.js";
+import type { Core } from "./core.js";
+
+/** References to one object that come from no object. */
+interface Root {
+  readonly object: Address;
+  readonly count: number;
+}
+
+/**
+ * Drop every reference from outside: each handle is from now on as if released. All of them become stale before the first
+ * object dies, so that nothing a finalizer does can drop one twice. Objects die oldest first, as the globals of a module do
+ * when python3.11 exits.
+ */
+export function dropRoots(core: Core): void {
+  const { i32 } = core.memory;
+  const roots = findRoots(core);
+  // More than there are handles: an operation, stopped by the user code in it, holds some, and will drop them itself.
+  const isInside = roots.reduce((sum, { count }) => sum + count, 0) > i32[CONTROL_ROOT_COUNT];
+  if (isInside && i32[CONTROL_RAW_USED] === 0) return;
+  for (const { object } of roots) i32[object + HEADER_SERIAL]++;
+  i32[CONTROL_ROOT_COUNT] = 0;
+  for (const { object, count } of roots) {
+    i32[object + HEADER_REFCOUNT] -= count - 1;
+    core.counts.decref(object);
+  }
+}
+
+function findRoots(core: Core): Root[] {
+  const { allocator, generations, traversal, tracking } = core;
+  const { i32 } = core.memory;
+  const internal = new Int32Array((allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1);
+  const untracked: Address[] = [];
+  for (const object of allocator.objects()) {
+    if ((i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING) continue;
+    if (!tracking.isTracked(object)) untracked.push(object);
+    const count = traversal.collect(object);
+    for (let index = 0; index < count; index++) internal[traversal.referents[index] >>> GRANULE_SHIFT]++;
+  }
+  internal[i32[CONTROL_GARBAGE] >>> GRANULE_SHIFT]++;
+  const ordered = [...[2, 1, 0].flatMap((generation) => [...generations.objects(generation)]), ...untracked];
+  return ordered
+    .map((object) => ({ object, count: i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT] }))
+    .filter(({ count }) => count > 0);
+}

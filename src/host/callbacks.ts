@@ -1,0 +1,62 @@
+/** The user's code that deaths run: finalizers, and the functions of weak references, which the heap knows by number. */
+import { type Address, CONTROL_USER_CODE } from "../memory/layout.js";
+import type { Context } from "./context.js";
+import { finalizer } from "./struct.js";
+
+type Callback = (ref: unknown) => void;
+
+export class Callbacks {
+  private readonly context: Context;
+  private readonly functions = new Map<number, Callback>();
+  private next = 1;
+  /** Calls a heap object that is a weak reference's callback (`ouroheap/unsafe` sets it). */
+  callObject: ((callback: unknown, ref: unknown) => void) | undefined;
+
+  constructor(context: Context) {
+    this.context = context;
+    const { hooks } = context.core;
+    hooks.runFinalizer = (object) => this.runFinalizer(object);
+    hooks.runCallback = (ref, callback, number) => this.runCallback(ref, callback, number);
+    hooks.forgetCallback = (number) => this.forget(number);
+  }
+
+  /** @returns the number by which the heap knows a function */
+  add(callback: Callback): number {
+    const number = this.next++;
+    this.functions.set(number, callback);
+    return number;
+  }
+
+  forget(number: number): void {
+    this.functions.delete(number);
+  }
+
+  /** Looked up when it is called, as CPython looks up `__del__`. */
+  private runFinalizer(object: Address): void {
+    this.run("a finalizer", () => {
+      const view = this.context.binder.view(object) as unknown as { [finalizer]?: () => void };
+      view[finalizer]?.();
+    });
+  }
+
+  private runCallback(ref: Address, callback: Address, number: number): void {
+    const { binder } = this.context;
+    this.run("a weak reference's callback", () => {
+      if (callback !== 0) this.callObject?.(binder.view(callback), binder.view(ref));
+      else this.functions.get(number)?.(binder.view(ref));
+    });
+  }
+
+  private run(where: string, body: () => void): void {
+    const { i32 } = this.context.core.memory;
+    if (this.context.isDisposed) return;
+    i32[CONTROL_USER_CODE]++;
+    try {
+      body();
+    } catch (error) {
+      this.context.unraisable(error, where);
+    } finally {
+      i32[CONTROL_USER_CODE]--;
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** The end of a heap, with the part of CPython's interpreter exit that a program can see (`Py_FinalizeEx`). */
+import { DEBUG_SAVEALL, DEBUG_UNCOLLECTABLE } from "../gc/collect.js";
+import type { Core } from "../gc/core.js";
+import { dropRoots } from "../gc/roots.js";
+import { CONTROL_DEBUG, CONTROL_GARBAGE, CONTROL_USER_CODE, CONTROL_WEAKREFS } from "../memory/layout.js";
+import type { Context } from "./context.js";
+import { typeName } from "./ownership.js";
+
+/**
+ * In this order: the functions of `weakref.finalize`, newest first, with collection off; a full collection, if collection
+ * is on; every handle's reference is dropped, oldest object first; a full collection that no callback sees; a word about
+ * `gc.garbage`; and then the heap is disposed.
+ */
+export function shutdown(context: Context): void {
+  if (context.isDisposed || context.isEnding) return;
+  context.isEnding = true;
+  if (isObserved(context)) {
+    runAtExit(context);
+    // Called by a finalizer or a callback: the death or collection that runs it holds references that are no handle's.
+    if (isInside(context.core)) {
+      context.dispose();
+      return;
+    }
+    const { gc } = context.heap;
+    if (gc.isEnabled()) gc.collect();
+    gc.callbacks.length = 0;
+    gc.unfreeze();
+    context.handles.roots?.clear();
+    dropRoots(context.core);
+    gc.collect();
+    tellGarbage(context);
+    gc.garbage.clear();
+  }
+  context.dispose();
+}
+
+function isInside({ memory, trigger }: Core): boolean {
+  return memory.i32[CONTROL_USER_CODE] > 0 || trigger.isCollecting;
+}
+
+/** Whether anybody could tell that the objects of this heap died. */
+function isObserved({ core, heap, finalizers }: Context): boolean {
+  return (
+    core.types.hasFinalizers ||
+    core.memory.i32[CONTROL_WEAKREFS] > 0 ||
+    finalizers.size > 0 ||
+    heap.gc.callbacks.length > 0 ||
+    core.lists.length(core.memory.i32[CONTROL_GARBAGE]) > 0
+  );
+}
+
+function runAtExit(context: Context): void {
+  const { gc } = context.heap;
+  const wasEnabled = gc.isEnabled();
+  gc.disable();
+  context.finalizers.runAtExit((error) => context.unraisable(error, "a finalizer at shutdown"));
+  if (wasEnabled) gc.enable();
+}
+
+/** CPython's words; nothing under SAVEALL, where everything lands there on purpose. */
+function tellGarbage(context: Context): void {
+  const { gc } = context.heap;
+  const flags = context.core.memory.i32[CONTROL_DEBUG];
+  const { length } = gc.garbage;
+  if (length === 0 || (flags & DEBUG_SAVEALL) !== 0) return;
+  const text = `gc: ${length} uncollectable objects at shutdown`;
+  const list = [...gc.garbage].map((object) => `<${typeName(object)}>`).join(", ");
+  gc.debugSink(
+    (flags & DEBUG_UNCOLLECTABLE) === 0
+      ? `${text}; use gc.setDebug(DEBUG.UNCOLLECTABLE) to list them\n`
+      : `${text}\n      [${list}]\n`,
+  );
+}
