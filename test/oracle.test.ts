@@ -1,0 +1,47 @@
+/**
+ * Recorded programs and what python3.11 said of them, event for event and list for list (oracle/README.md). The heap must
+ * say the same.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { firstDifference, runHeap } from "../oracle/compare.mjs";
+import { Replay } from "../oracle/session.mjs";
+import { isVerify } from "./support/heaps.js";
+
+interface Recorded {
+  readonly seed: number;
+  readonly typed: boolean;
+  readonly program: readonly object[];
+  readonly outcomes: readonly string[];
+}
+
+const corpus = new URL("corpus/", import.meta.url);
+
+describe("the story that python3.11 tells", () => {
+  it.each(readdirSync(corpus))("%s", (name) => {
+    const recorded: Recorded[] = readFileSync(new URL(name, corpus), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    for (const { seed, typed, program, outcomes } of recorded) {
+      const told = runHeap(program, { typed, verify: isVerify });
+      const index = firstDifference(told, outcomes);
+      expect([seed, told[index]]).toEqual([seed, outcomes[index]]);
+    }
+  });
+});
+
+describe("a replay", () => {
+  const run = (line: string) => new Replay({}).runLine(line, 4);
+
+  it("answers what it does not understand with an error line, and goes on", () => {
+    expect(run("{")).toEqual({ i: 4, op: null, r: { err: "line 5 is not JSON" }, ev: [] });
+    expect(run('{"op":"fly"}')).toMatchObject({ op: "fly", r: { err: "no such fly" } });
+    expect(run('{"op":"drop","name":"x"}')).toMatchObject({ r: { err: "no such x" } });
+  });
+
+  it("starts a burst of automatic collections where it is told to", () => {
+    const burst = { op: "burst", n: 40, thr: [10, 2, 0], c0: 4, total: 0 };
+    expect(run(JSON.stringify(burst))).toMatchObject({ r: { gens: "0001" } });
+  });
+});
