@@ -5,7 +5,7 @@
  * CPython copies each object's count into its header and works there. Here the internal references are counted in a
  * side array of one byte a 16-byte granule, so that counting touches one byte a reference and no header:
  *
- *   0          not in this generation
+ *   0          not in this generation (a full collection does not ask, and counts for every granule)
  *   1 .. 252   in it, with value - 1 references found so far
  *   253        in it, with 252 or more: the rest is counted in `excess`
  *   254        looked unreachable when the scan came to it

@@ -46,12 +46,16 @@ export class WeakrefModule {
   /**
    * Call a function when an object has died, or when the heap is shut down; at most once (Python's `weakref.finalize`).
    * It needs no keeping: the heap holds it until it was called or detached. The function must not hold the object.
+   * @throws InvalidArgumentError without a function, and as `ref`
    */
   finalize<A extends readonly unknown[], Result>(
     target: Borrowed,
     run: (...args: A) => Result,
     ...args: A
   ): Finalizer<Result> {
+    this.address(target);
+    if (typeof run !== "function")
+      throw new InvalidArgumentError(`weakref.finalize calls a function, got ${show(run)}.`);
     return createFinalizer(this.context, this, target, run, args);
   }
 
