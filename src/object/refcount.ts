@@ -143,6 +143,8 @@ export function createReferenceCounts(
   function die(dead: Address, floor: number): void {
     let depth = floor;
     let containersFreed = 0;
+    let knownType = 0;
+    let knownDrop = 0;
     let object = dead;
     let drop = dropOf(dead);
     let cursor = drop >= 0 ? object + HEADER_WORDS : 0;
@@ -163,9 +165,16 @@ export function createReferenceCounts(
             continue;
           }
           const type = i32[reference + HEADER_TYPE];
-          if ((type & FLAG_TRACKED) !== 0) generations.removeEntry(i32[reference + HEADER_ENTRY]);
-          childDrop = i32[typeBase + ((type & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_DROP];
-          observed = type & FLAG_OBSERVED;
+          if (type === knownType) childDrop = knownDrop;
+          else {
+            if ((type & FLAG_TRACKED) !== 0) generations.removeEntry(i32[reference + HEADER_ENTRY]);
+            childDrop = i32[typeBase + ((type & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_DROP];
+            observed = type & FLAG_OBSERVED;
+            if ((type & (FLAG_TRACKED | FLAG_OBSERVED)) === 0) {
+              knownType = type;
+              knownDrop = childDrop;
+            }
+          }
           if (observed !== 0 || mayHold(reference, childDrop)) {
             child = reference;
             break;
