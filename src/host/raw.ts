@@ -1,4 +1,6 @@
 /** Raw access to a heap by address (the entry point `ouroheap/unsafe`). */
+
+import { classIndex } from "../alloc/page.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import {
   CONTROL_COUNTS,
@@ -12,7 +14,6 @@ import {
   TYPE_OBJECT_WORDS,
   TYPE_SIZE_CLASS,
 } from "../memory/layout.js";
-import { classIndex } from "../alloc/page.js";
 import { compile } from "./compile.js";
 import { Heap } from "./heap.js";
 import { describe, show } from "./schema.js";

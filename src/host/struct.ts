@@ -9,6 +9,14 @@ import type { Shape, StructClass, StructOptions } from "./types.js";
 export const CONSTRUCT = Symbol("construct");
 
 /**
+ * Define a method under this symbol to finalize instances: Python's `__del__` (PEP 442). It runs once, when the last
+ * reference is gone or a collection finds the object unreachable, before what the object holds is dropped; it may keep
+ * the object alive with `retain(this)`. What it throws goes to `heap.onUnraisable`. The class must have it before a heap
+ * first meets the class.
+ */
+export const finalizer: unique symbol = Symbol("finalizer");
+
+/**
  * Declare a struct: a class whose instances live in a heap. Extend it for methods, or for fields that refer back to it:
  *
  *     class TreeNode extends struct("TreeNode", { value: i32, get children() { return list(TreeNode); } }) {}
@@ -19,14 +27,6 @@ export const CONSTRUCT = Symbol("construct");
  * @param shape field names and types; the order of the fields is the order in which they are visited and dropped
  * @throws InvalidArgumentError for an empty name, a field name that cannot be kept or an option that is none
  */
-/**
- * Define a method under this symbol to finalize instances: Python's `__del__` (PEP 442). It runs once, when the last
- * reference is gone or a collection finds the object unreachable, before what the object holds is dropped; it may keep
- * the object alive with `retain(this)`. What it throws goes to `heap.onUnraisable`. The class must have it before a heap
- * first meets the class.
- */
-export const finalizer: unique symbol = Symbol("finalizer");
-
 export function struct<const N extends string, S extends Shape>(
   name: N,
   shape: S,
