@@ -37,7 +37,10 @@ function loadFirstTree(stage) {
   heading("1. A tree is loaded and asked");
   const v8BytesBefore = v8BytesUsed();
   const tree = parseAndLoad(stage, startProgress);
-  if (tree.nodeCount < 2) throw new InputError(`${input.name} is a single node: there is no tree to show.`);
+  if (tree.nodeCount < 2) {
+    release(tree.root);
+    throw new InputError(`${input.name} is a single node: there is no tree to show.`);
+  }
   row("the heap holds", megabytes(heap.bytesUsed), `${count(heap.bytesUsed / tree.nodeCount)} bytes a node`);
   const v8Growth = Math.max(0, v8BytesUsed() - v8BytesBefore);
   row("V8's own heap grew by", megabytes(v8Growth), "the tree is outside it");

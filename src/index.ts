@@ -6,13 +6,16 @@
  * @packageDocumentation
  */
 
+export type { Disposer } from "./host/disposer.js";
 export type { Finalizer } from "./host/finalize.js";
+export type { AdoptOptions } from "./host/foreign.js";
 export type {
   CollectionInfo,
   CollectionPhase,
   GarbageCollector,
   Generation,
   GenerationStats,
+  PendingGarbage,
 } from "./host/gc-module.js";
 export { DEBUG } from "./host/gc-module.js";
 export type { LeakedHandle } from "./host/handle.js";
@@ -26,6 +29,7 @@ export {
   dict,
   f32,
   f64,
+  foreign,
   i32,
   i64,
   list,
@@ -45,6 +49,7 @@ export type { WeakKeyDictionary, WeakObjectSet, WeakValueDictionary } from "./ho
 export type { WeakrefCallback, WeakrefModule } from "./host/weakref-module.js";
 export type { WeakReference } from "./host/weakref-view.js";
 export {
+  AlreadyAdoptedError,
   ConcurrentModificationError,
   DeadReferenceError,
   DoubleReleaseError,

@@ -2,6 +2,7 @@
 import {
   type Address,
   HEADER_WORDS,
+  KIND_FOREIGN,
   KIND_LIST,
   KIND_STRUCT,
   KIND_TUPLE,
@@ -18,6 +19,7 @@ import {
   WEAKREF_HOST_CALLBACK,
 } from "../memory/layout.js";
 import type { HashTables } from "../object/hash-table.js";
+import type { Hooks } from "../object/hooks.js";
 import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
 import type { TypeTable } from "../object/type.js";
@@ -30,6 +32,7 @@ export class Clearing {
   private readonly tables: HashTables;
   private readonly types: TypeTable;
   private readonly weakrefs: WeakReferences;
+  private readonly hooks: Hooks;
 
   constructor(
     i32: Int32Array,
@@ -38,6 +41,7 @@ export class Clearing {
     tables: HashTables,
     types: TypeTable,
     weakrefs: WeakReferences,
+    hooks: Hooks,
   ) {
     this.i32 = i32;
     this.counts = counts;
@@ -45,6 +49,7 @@ export class Clearing {
     this.tables = tables;
     this.types = types;
     this.weakrefs = weakrefs;
+    this.hooks = hooks;
   }
 
   /** The caller holds a reference to the object. A tuple has nothing to clear: it dies when a neighbour does. */
@@ -52,6 +57,7 @@ export class Clearing {
     const type = this.types.descriptorOf(object);
     const kind = this.i32[type + TYPE_KIND];
     if (kind === KIND_WEAKREF) this.clearWeakref(object);
+    else if (kind === KIND_FOREIGN) this.clearForeign(object);
     else if (kind === KIND_STRUCT) this.clearFields(object, type);
     else if (kind === KIND_LIST) this.lists.clear(object);
     else if (kind > KIND_TUPLE) this.tables.clear(object);
@@ -64,6 +70,12 @@ export class Clearing {
     if (hostCallback !== 0) this.weakrefs.forget(hostCallback);
     const callback = this.weakrefs.takeCallback(ref);
     if (callback !== 0) this.counts.decref(callback);
+  }
+
+  /** Its value may be what the cycle leads through: disposing of it gives up the handles that it holds. */
+  private clearForeign(object: Address): void {
+    this.hooks.disposeForeign(object);
+    this.lists.clear(object);
   }
 
   /** Field by field in shape order: each is emptied before its reference is dropped. */

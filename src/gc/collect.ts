@@ -17,9 +17,11 @@
 import { OutOfMemoryError } from "../memory/errors.js";
 import {
   type Address,
+  CONTROL_ADOPTED_SINCE,
   CONTROL_DEBUG,
   CONTROL_GARBAGE,
   CONTROL_STATS,
+  HEADER_ENTRY,
   KIND_DICT,
   KIND_TUPLE,
   STATS_WORDS,
@@ -27,6 +29,7 @@ import {
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import type { Generations } from "../object/generation.js";
+import type { Hooks } from "../object/hooks.js";
 import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
 import type { Tracking } from "../object/tracking.js";
@@ -34,6 +37,7 @@ import type { TypeTable } from "../object/type.js";
 import type { Clearing } from "./clear.js";
 import type { CollectorEvents } from "./events.js";
 import type { Finalization } from "./finalize.js";
+import type { LocalPartition } from "./local-partition.js";
 import type { Partition } from "./partition.js";
 import type { Trigger } from "./trigger.js";
 
@@ -52,9 +56,11 @@ export interface CollectorParts {
   readonly tracking: Tracking;
   readonly clearing: Clearing;
   readonly partition: Partition;
+  readonly localPartition: LocalPartition;
   readonly finalization: Finalization;
   readonly trigger: Trigger;
   readonly events: CollectorEvents;
+  readonly hooks: Hooks;
 }
 
 export class Collector {
@@ -81,18 +87,24 @@ export class Collector {
    * @returns the number of unreachable objects; 0 at once while another collection is under way
    */
   collect(generation: number): number {
-    const { generations, partition, trigger, events } = this.parts;
+    const { generations, partition, trigger, events, hooks } = this.parts;
     if (trigger.isCollecting) return 0;
     trigger.setCollecting(true);
     try {
       events.start(generation);
       events.begin(generation);
       trigger.collectionStarts(generation);
+      if (generation === 2) this.f64[CONTROL_ADOPTED_SINCE >> 1] = 0;
       for (let younger = 0; younger < generation; younger++) generations.merge(younger, generation);
       generations.refillReserve();
       events.phase("merge");
 
-      partition.run(generation, generation === 2);
+      hooks.held.show(generation);
+      try {
+        partition.run(generation, generation === 2);
+      } finally {
+        hooks.held.hide();
+      }
       const old = this.promote(generation);
       const unreachable = partition.placeUnreachable(old);
       events.phase("partition");
@@ -112,7 +124,76 @@ export class Collector {
       return collected;
     } finally {
       trigger.setCollecting(false);
+      hooks.held.forget();
     }
+  }
+
+  /**
+   * Free the cycles among what some objects reach, and leave everything else alone: no generation is merged, no count or
+   * statistic moves, no callback of `gc.callbacks` is called. What a finalizer brings back is young again.
+   * @returns the number of unreachable objects; 0 at once while another collection is under way
+   */
+  collectReachable(seeds: Iterable<Address>): number {
+    const { trigger, events, hooks } = this.parts;
+    if (trigger.isCollecting) return 0;
+    trigger.setCollecting(true);
+    let isPlaced: boolean;
+    try {
+      const garbage = this.findGarbage(seeds);
+      isPlaced = this.placeGarbage(garbage);
+      if (isPlaced && garbage.length > 0) {
+        events.phase("partition");
+        const collected = this.parts.finalization.run(0, garbage.length);
+        events.phase("finalize");
+        this.clearUnreachable(0);
+        events.phase("clear");
+        return collected;
+      }
+    } finally {
+      trigger.setCollecting(false);
+      hooks.held.forget();
+    }
+    return isPlaced ? 0 : this.collect(2);
+  }
+
+  /** What a full collection would find unreachable, in list order. Nothing changes. O(heap). */
+  findPending(): Address[] {
+    const { trigger, generations, hooks } = this.parts;
+    if (trigger.isCollecting) return [];
+    trigger.setCollecting(true);
+    try {
+      return this.findGarbage(allObjects(generations));
+    } finally {
+      trigger.setCollecting(false);
+      hooks.held.forget();
+    }
+  }
+
+  /** @param seeds read once no user code runs any more */
+  private findGarbage(seeds: Iterable<Address>): Address[] {
+    const { hooks, generations, localPartition } = this.parts;
+    hooks.held.show();
+    try {
+      return localPartition.find(seeds);
+    } finally {
+      hooks.held.hide();
+      generations.refillReserve();
+    }
+  }
+
+  /** Move garbage to the table of the unreachable. @returns false where the heap has no memory for that: it is then back */
+  private placeGarbage(garbage: readonly Address[]): boolean {
+    const { generations } = this.parts;
+    generations.refillReserve();
+    for (const object of garbage) {
+      if (!generations.hasRoom(UNREACHABLE)) {
+        generations.merge(UNREACHABLE, 2);
+        return false;
+      }
+      generations.removeEntry(this.i32[object + HEADER_ENTRY]);
+      generations.append(UNREACHABLE, object);
+    }
+    return true;
   }
 
   /**
@@ -196,4 +277,8 @@ export class Collector {
       uncollectable: this.f64[stats + 2],
     };
   }
+}
+
+function* allObjects(generations: Generations): IterableIterator<Address> {
+  for (const generation of [0, 1, 2]) yield* generations.objects(generation);
 }

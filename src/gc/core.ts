@@ -10,6 +10,7 @@ import {
   TYPE_TRACKED_AT_BIRTH,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
+import { ForeignObjects } from "../object/foreign.js";
 import { Generations } from "../object/generation.js";
 import { HashTables } from "../object/hash-table.js";
 import { createHooks, type Hooks } from "../object/hooks.js";
@@ -26,6 +27,7 @@ import { Clearing } from "./clear.js";
 import { Collector } from "./collect.js";
 import { CollectorEvents } from "./events.js";
 import { Finalization } from "./finalize.js";
+import { LocalPartition } from "./local-partition.js";
 import { createPartition } from "./partition.js";
 import { Trigger } from "./trigger.js";
 
@@ -55,6 +57,7 @@ export class Core {
   readonly collector: Collector;
   readonly weakrefs: WeakReferences;
   readonly lifetime: Lifetime;
+  readonly foreign: ForeignObjects;
   /** Type of the list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
   readonly garbageTypeId: number;
   /** Type of the list that holds the pending callbacks of a death. */
@@ -81,6 +84,7 @@ export class Core {
     this.garbageTypeId = this.registerInternalList("gc.garbage", 0);
     this.pendingTypeId = this.registerInternalList("pending callbacks", TYPE_GC | TYPE_TRACKED_AT_BIRTH);
     this.lifetime = new Lifetime(this);
+    this.foreign = new ForeignObjects(memory.i32, this.objects, this.lists, this.counts);
     const clearing = new Clearing(
       memory.i32,
       this.counts,
@@ -88,12 +92,14 @@ export class Core {
       this.tables,
       this.types,
       this.weakrefs,
+      this.hooks,
     );
     const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
     this.collector = new Collector({
       ...this,
       clearing,
       partition,
+      localPartition: new LocalPartition(memory.i32, this.traversal),
       finalization: new Finalization({ ...this, partition }),
     });
     this.hooks.beforeAllocation = isStress

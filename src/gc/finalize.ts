@@ -7,6 +7,7 @@
  */
 import {
   type Address,
+  CONTROL_FOREIGN,
   CONTROL_USER_CODE,
   CONTROL_WEAKREFS,
   FLAG_FINALIZED,
@@ -48,16 +49,17 @@ export class Finalization {
   }
 
   /**
-   * All steps. Nothing is done, and no object touched, in a heap without weak references and finalizers.
+   * All steps. Nothing is done, and no object touched, in a heap without weak references, finalizers and foreign values.
    * @param old where survivors of this collection go
    * @param unreachable how many objects were found unreachable
    * @returns how many are garbage after all
    */
   run(old: number, unreachable: number): number {
     const { i32 } = this;
-    if (unreachable === 0 || (i32[CONTROL_WEAKREFS] === 0 && !this.parts.types.hasFinalizers))
-      return unreachable;
+    const isSeen = i32[CONTROL_WEAKREFS] > 0 || i32[CONTROL_FOREIGN] > 0 || this.parts.types.hasFinalizers;
+    if (unreachable === 0 || !isSeen) return unreachable;
     this.endBorrows();
+    this.parts.hooks.held.keepValid();
     i32[CONTROL_USER_CODE]++;
     try {
       const pending = this.cutWeakrefs();
@@ -135,13 +137,18 @@ export class Finalization {
    * them from the others by, all do, until a collection that finds some. @returns how many do not
    */
   private keepResurrected(old: number): number {
-    const { generations, partition } = this.parts;
+    const { generations, partition, hooks } = this.parts;
     generations.refillReserve();
     if (!generations.hasChunk()) {
       generations.merge(UNREACHABLE, old);
       return 0;
     }
-    partition.run(UNREACHABLE, false);
+    hooks.held.show(UNREACHABLE);
+    try {
+      partition.run(UNREACHABLE, false);
+    } finally {
+      hooks.held.hide();
+    }
     generations.merge(UNREACHABLE, old);
     return partition.placeUnreachable(old);
   }

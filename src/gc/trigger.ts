@@ -8,6 +8,7 @@
  */
 import { InvalidArgumentError } from "../memory/errors.js";
 import {
+  CONTROL_BYTE_THRESHOLD,
   CONTROL_COLLECTING,
   CONTROL_COUNTS,
   CONTROL_ENABLED,
@@ -21,6 +22,9 @@ import type { Memory } from "../memory/memory.js";
 
 export const DEFAULT_THRESHOLDS = [700, 10, 10] as const;
 
+/** Bytes of adopted values. */
+const DEFAULT_BYTE_THRESHOLD = 64 * 2 ** 20;
+
 export class Trigger {
   private readonly i32: Int32Array;
   /** `stress`: every allocation asks. */
@@ -31,6 +35,7 @@ export class Trigger {
     this.isAlways = isAlways;
     this.i32.set(DEFAULT_THRESHOLDS, CONTROL_THRESHOLDS);
     this.i32[CONTROL_ENABLED] = 1;
+    memory.f64[CONTROL_BYTE_THRESHOLD >> 1] = DEFAULT_BYTE_THRESHOLD;
     this.update();
   }
 

@@ -19,6 +19,7 @@ const I10 = "I10 strings";
 const I11 = "I11 hash tables";
 const I12 = "I12 lists";
 const I13 = "I13 weak references";
+const I14 = "I14 foreign values";
 
 export interface VerifyOptions {
   /**
@@ -53,6 +54,8 @@ class Verifier {
   private readonly internal = new Map<Address, number>();
   /** Weak references found in the lists of their targets. */
   private weakrefs = 0;
+  /** Foreign objects whose value is not disposed. */
+  private foreign = 0;
   private readonly entries = new Map<Address, { entry: Address; generation: number }>();
 
   constructor(memory: Memory, options: VerifyOptions) {
@@ -76,6 +79,12 @@ class Verifier {
       L.CONTROL_WEAKREFS,
       () => `counts ${i32[L.CONTROL_WEAKREFS]} live weak references, found ${this.weakrefs}`,
     );
+    check(
+      this.foreign === i32[L.CONTROL_FOREIGN],
+      I14,
+      L.CONTROL_FOREIGN,
+      () => `counts ${i32[L.CONTROL_FOREIGN]} foreign values, found ${this.foreign}`,
+    );
     // A container that is being emptied has put its storage aside; deaths wait for the outermost one.
     if (i32[L.CONTROL_USER_CODE] > 0) return;
     for (const storage of this.blocks.storage.keys())
@@ -97,7 +106,7 @@ class Verifier {
     for (let id = 1; id < count; id++) {
       const type = this.type(id);
       const kind = i32[type + L.TYPE_KIND];
-      check(kind > L.KIND_FREE && kind <= L.KIND_WEAKREF, I4, type, () => `type ${id} has kind ${kind}`);
+      check(kind > L.KIND_FREE && kind <= L.KIND_FOREIGN, I4, type, () => `type ${id} has kind ${kind}`);
       this.countReference(i32[type + L.TYPE_NAME], type);
       if (i32[type + L.TYPE_EDGES] !== 0)
         this.own(i32[type + L.TYPE_EDGES], type, i32[type + L.TYPE_EDGE_COUNT]);
@@ -147,7 +156,8 @@ class Verifier {
         object,
         () => `a block of ${block.words} words`,
       );
-    if (kind === L.KIND_LIST) this.verifyList(object, type);
+    if (kind === L.KIND_LIST || this.isHolder(type)) this.verifyList(object, type);
+    if (kind === L.KIND_FOREIGN && i32[object + L.FOREIGN_NUMBER] !== 0) this.foreign++;
     if (kind === L.KIND_DICT || kind === L.KIND_SET) this.verifyTable(object, type);
     this.verifyWeakrefs(object, type);
     // Half of its references are gone already, and those slots name anything.
@@ -168,7 +178,7 @@ class Verifier {
         const edge = i32[i32[type + L.TYPE_EDGES] + index];
         this.addEdge(found, edge >>> L.TYPE_EDGE_SLOT_SHIFT, object + (edge & L.TYPE_EDGE_OFFSET_MASK));
       }
-    } else if (kind === L.KIND_LIST) {
+    } else if (kind === L.KIND_LIST || this.isHolder(type)) {
       const slot = i32[type + L.TYPE_ITEM_SLOT];
       const words = isPair(slot) ? 2 : 1;
       for (let index = 0; index < i32[object + L.LIST_LENGTH]; index++)
@@ -251,7 +261,7 @@ class Verifier {
       previous = ref;
       this.weakrefs++;
     }
-    const isObserved = (i32[type + L.TYPE_FLAGS] & L.TYPE_FINALIZER) !== 0;
+    const isObserved = (i32[type + L.TYPE_FLAGS] & (L.TYPE_FINALIZER | L.TYPE_FOREIGN)) !== 0;
     const isWeakref = i32[type + L.TYPE_KIND] === L.KIND_WEAKREF;
     if (isWeakref && i32[object + L.WEAKREF_TARGET] !== 0) this.verifyTarget(object);
     if (isObserved || isWeakref)
@@ -459,6 +469,11 @@ class Verifier {
     );
     for (const { target } of this.edges(object))
       check(!this.isContainer(target), I9, object, () => `untracked, but holds the container ${target}`);
+  }
+
+  /** A foreign object whose references stand in a list's words. */
+  private isHolder(type: Address): boolean {
+    return this.i32[type + L.TYPE_KIND] === L.KIND_FOREIGN && this.isGc(type);
   }
 
   private isGc(type: Address): boolean {

@@ -24,6 +24,8 @@ import {
   TRAVERSE_TABLE,
   TYPE_FINALIZER,
   TYPE_GC,
+  TYPE_ID_FOREIGN,
+  TYPE_ID_FOREIGN_HOLDER,
   TYPE_ID_MASK,
   TYPE_ID_WEAKREF,
   TYPE_TRACKED_AT_BIRTH,
@@ -41,10 +43,12 @@ import {
   tupleLayout,
   typeText,
 } from "./fields.js";
+import { defineForeign } from "./foreign-view.js";
 import { defineList } from "./list-view.js";
 import {
   any,
   type ContainerDescriptor,
+  foreignDescriptor,
   nextOrdinal,
   type ObjectDescriptor,
   type StructDescriptor,
@@ -121,6 +125,7 @@ export class Binder {
   private readonly byOrdinal: BoundType[] = [];
   private readonly byId: BoundType[] = [];
   private readonly structs = new Map<string, StructDescriptor>();
+  private readonly foreignTypes: BoundType[] = [];
   /** View classes by type id, for slots that may hold several types. */
   readonly views: ViewConstructor[] = [];
   /** `heap.new` by a type's ordinal; emptied when the heap is disposed. */
@@ -133,6 +138,17 @@ export class Binder {
     this.bindInternal("list", core.garbageTypeId);
     this.bindInternal("list", core.pendingTypeId);
     this.bindInternal("weakref", TYPE_ID_WEAKREF);
+    for (const id of [TYPE_ID_FOREIGN_HOLDER, TYPE_ID_FOREIGN]) this.bindForeign(id);
+  }
+
+  /** Both kinds of foreign objects are of one type to the program; the descriptor leads to the plain one. */
+  private bindForeign(typeId: number): void {
+    const isGc = typeId === TYPE_ID_FOREIGN_HOLDER;
+    const plan = { descriptor: foreignDescriptor, slots: [], layout: undefined, isGc };
+    const type = new BoundType(this.context, plan, typeId);
+    this.enter(type);
+    this.foreignTypes.push(type);
+    defineForeign(type);
   }
 
   /** Types that no schema names: weak references, and the lists behind `gc.garbage` and of pending callbacks. */
@@ -163,6 +179,11 @@ export class Binder {
   /** Whether an object has a type that a program can see: strings have none. */
   isBound(object: Address): boolean {
     return this.typeOf(object) !== undefined;
+  }
+
+  /** The types of the objects that a slot of this type takes: one, but for foreign values. */
+  allOf(descriptor: ObjectDescriptor): readonly BoundType[] {
+    return descriptor === foreignDescriptor ? this.foreignTypes : [this.bind(descriptor)];
   }
 
   /** The type of an object. */

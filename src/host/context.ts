@@ -4,6 +4,7 @@ import { HeapDisposedError } from "../memory/errors.js";
 import type { Binder } from "./bind.js";
 import { Callbacks } from "./callbacks.js";
 import { FinalizerRegistry } from "./finalize.js";
+import { ForeignTable } from "./foreign.js";
 import type { HandleTracker } from "./handle.js";
 import type { Heap } from "./heap.js";
 import type { View } from "./view.js";
@@ -15,6 +16,7 @@ export class Context {
   declare handles: HandleTracker;
   readonly callbacks: Callbacks;
   readonly finalizers = new FinalizerRegistry();
+  readonly foreign: ForeignTable;
   /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
   ownedHigh = 0;
   isDisposed = false;
@@ -33,6 +35,7 @@ export class Context {
     this.heap = heap;
     this.compiles = compiles;
     this.callbacks = new Callbacks(this);
+    this.foreign = new ForeignTable(this);
   }
 
   /** @throws HeapDisposedError */

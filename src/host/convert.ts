@@ -4,6 +4,7 @@ import type { Address } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { defineOwn, entriesOf, fieldsOf, hasStringKeys, itemsOf, pathText, type Step } from "./contents.js";
 import type { Context } from "./context.js";
+import { ForeignView } from "./foreign-view.js";
 import { any, type ContainerDescriptor, dict, list, set, show, str } from "./schema.js";
 import type { Dict, HashSet, List } from "./types.js";
 import { asView, type View } from "./view.js";
@@ -218,7 +219,8 @@ function isIndex(key: string, length: number): boolean {
 
 /**
  * Copy a heap graph into plain JavaScript: structs and string-keyed dicts become objects, other dicts Maps, sets Sets,
- * lists and tuples arrays. Shared and cyclic parts stay shared and cyclic.
+ * lists and tuples arrays. Shared and cyclic parts stay shared and cyclic. A foreign object becomes its value, which the
+ * heap goes on owning.
  */
 export function toJS(root: View): unknown {
   const copies = new Map<Address, object>();
@@ -228,6 +230,7 @@ export function toJS(root: View): unknown {
     if (view === undefined) return value;
     const known = copies.get(view["@address"]);
     if (known !== undefined) return known;
+    if (view instanceof ForeignView) return (view as unknown as { value: unknown }).value;
     const copy = emptyCopy(view);
     copies.set(view["@address"], copy);
     queue.push(view);

@@ -55,6 +55,7 @@ export function slotSpec(type: unknown, where: string): SlotSpec {
       };
     case "struct":
     case "tuple":
+    case "foreign":
       return { slot: SLOT_REF, targets: [descriptor], isOptional: false, hasDefault: false };
     default:
       return { slot: SLOT_REF, targets: [descriptor], isOptional: false, hasDefault: true };
@@ -86,7 +87,7 @@ function oneOfTargets(types: readonly unknown[], where: string): ObjectDescripto
   return [...targets];
 }
 
-/** What a weak slot may lead to: structs that have room for a list of weak references, and sets. */
+/** What a weak slot may lead to: structs that have room for a list of weak references, sets and foreign values. */
 function weakTargets(type: unknown, where: string): ObjectDescriptor[] {
   const descriptor = describe(type, where);
   const targets = oneOfTargets(descriptor["@kind"] === "oneOf" ? descriptor.types : [type], where);
@@ -94,17 +95,18 @@ function weakTargets(type: unknown, where: string): ObjectDescriptor[] {
     const isReferenceable =
       target["@kind"] === "struct"
         ? target["@declaration"].options.weakrefs !== false
-        : target["@kind"] === "set";
+        : target["@kind"] === "set" || target["@kind"] === "foreign";
     if (!isReferenceable)
       throw new InvalidArgumentError(
-        `${where}: a ${typeText(target)} cannot be weakly referenced, only structs (without { weakrefs: false }) and sets.`,
+        `${where}: a ${typeText(target)} cannot be weakly referenced, only structs (without { weakrefs: false }), sets and foreign values.`,
       );
   }
   return targets;
 }
 
-/** Whether a slot alone makes its holder a candidate for the collector: `any` can lead anywhere. */
+/** Whether a slot alone makes its holder a candidate for the collector: `any` and a foreign value can lead anywhere. */
 export function leadsAnywhere(spec: SlotSpec): boolean {
+  if (spec.targets.some((target) => target["@kind"] === "foreign")) return true;
   return spec.slot === SLOT_ANY && spec.scalar === undefined;
 }
 
@@ -122,6 +124,8 @@ export function typeText(type: unknown): string {
       return `weak(${typeText(descriptor.type)})`;
     case "weakref":
       return "weakref";
+    case "foreign":
+      return "foreign()";
     case "optional":
       return `optional(${typeText(descriptor.type)})`;
     case "oneOf":

@@ -5,14 +5,18 @@ import type { CollectionResult, CollectorListener } from "../gc/events.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import {
   type Address,
+  CONTROL_BYTE_THRESHOLD,
   CONTROL_DEBUG,
   FLAG_DYING,
   HEADER_REFCOUNT,
   HEADER_TYPE,
+  KIND_FOREIGN,
   PERMANENT,
   WORD_BYTES,
 } from "../memory/layout.js";
+import { objectBytes } from "../object/size.js";
 import type { Context } from "./context.js";
+import { checkBytes } from "./foreign.js";
 import { show } from "./schema.js";
 import type { Any, Borrowed, List } from "./types.js";
 import { addressOf, asView } from "./view.js";
@@ -42,6 +46,18 @@ export interface GenerationStats {
   readonly collected: number;
   /** Always 0, as in CPython since PEP 442. */
   readonly uncollectable: number;
+}
+
+/** What `gc.pending` found. */
+export interface PendingGarbage {
+  /** Unreachable objects: what `gc.collect()` would return now. */
+  readonly objects: number;
+  /** Bytes of their blocks and storage. */
+  readonly bytes: number;
+  /** Bytes that adopted values among them hold outside the heap. */
+  readonly adoptedBytes: number;
+  /** How many of each type, by name. */
+  readonly byType: ReadonlyMap<string, number>;
 }
 
 /** Bit flags for `gc.setDebug`, named and meant as in CPython. */
@@ -116,6 +132,39 @@ export class GarbageCollector {
   getThreshold(): readonly [number, number, number] {
     const { trigger } = this.core;
     return [trigger.threshold(0), trigger.threshold(1), trigger.threshold(2)];
+  }
+
+  /**
+   * What waits for a collection: the garbage that counts could not free. Found as a full collection would, but nothing is
+   * freed, moved or called. O(heap).
+   */
+  pending(): PendingGarbage {
+    const { collector, allocator, types } = this.core;
+    const garbage = collector.findPending();
+    const byType = new Map<string, number>();
+    let [bytes, adoptedBytes] = [0, 0];
+    for (const object of garbage) {
+      const { name } = this.context.binder.typeOf(object);
+      byType.set(name, (byType.get(name) ?? 0) + 1);
+      bytes += objectBytes(allocator, types, object);
+      if (types.kindOf(object) === KIND_FOREIGN)
+        adoptedBytes += this.context.foreign.recordOf(object)?.bytes ?? 0;
+    }
+    return { objects: garbage.length, bytes, adoptedBytes, byType };
+  }
+
+  /**
+   * Start a full collection when adopted values have taken this many bytes since the last one, less those given back, and
+   * a quarter of what was adopted before. Default 64 MiB; 0 turns it off. A heap that adopts nothing is not affected.
+   * @throws InvalidArgumentError
+   */
+  setByteThreshold(bytes: number): void {
+    checkBytes(bytes);
+    this.core.memory.f64[CONTROL_BYTE_THRESHOLD >> 1] = bytes;
+  }
+  /** The byte threshold. */
+  getByteThreshold(): number {
+    return this.core.memory.f64[CONTROL_BYTE_THRESHOLD >> 1];
   }
 
   /** Allocations minus frees since generation 0 was collected, collections of 0 since 1 was, and of 1 since 2 was. */

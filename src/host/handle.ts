@@ -25,10 +25,16 @@ export interface HandleRecord {
   /** Stack frames, innermost first, one a line. */
   readonly madeAt: string;
   releasedAt?: string;
+  /** Dropped by JavaScript and told so: it still counts as a root. */
+  isReported?: boolean;
 }
 
-/** A handle that was dropped without being released: its object can never be freed. */
+/** A handle that was not released: its object can never be freed. */
 export interface LeakedHandle {
+  /** Whether JavaScript has dropped it, or the heap was shut down while it lived. */
+  readonly when: "dropped" | "shutdown";
+  /** How many handles of this type and line; those dropped are told one by one. */
+  readonly count: number;
   /** Name of the type of its object. */
   readonly typeName: string;
   /** Stack frames of the call that made it, innermost first, one a line. */
@@ -109,7 +115,7 @@ export class HandleTracker {
       { i32, decref, releaseTwice, markReleased, forget, OWNED },
       `/* type ${type.id} */ return function release() {
         const address = this["@address"];
-        if (i32[address + ${HEADER_SERIAL}] !== this["@serial"]) releaseTwice(this);
+        if (i32[address + ${HEADER_SERIAL}] !== this["@serial"]) return releaseTwice(this);
         if (${counts} || this["@owner"] !== OWNED) return forget(this);
         try { this["@serial"] = ${RELEASED}; } catch { markReleased(this); }
         i32[${CONTROL_ROOT_COUNT}]--;
@@ -118,7 +124,10 @@ export class HandleTracker {
       () =>
         function release(this: View) {
           const address = this["@address"];
-          if (i32[address + HEADER_SERIAL] !== this["@serial"]) releaseTwice(this);
+          if (i32[address + HEADER_SERIAL] !== this["@serial"]) {
+            releaseTwice(this);
+            return;
+          }
           if (counts || this["@owner"] !== OWNED) {
             forget(this);
             return;
@@ -219,7 +228,26 @@ export class HandleTracker {
 
   private reportLeak(record: HandleRecord): void {
     if (this.context.isDisposed) return;
-    this.context.heap.onLeakedHandle({ typeName: record.type.name, madeAt: record.madeAt });
+    record.isReported = true;
+    this.tell(record, "dropped", 1);
+  }
+
+  /** The heap ends: whoever still has a handle has leaked it. Only recorded ones are known. */
+  reportLive(): void {
+    const groups = new Map<string, HandleRecord[]>();
+    for (const record of this.records) {
+      if (record.isReported) continue;
+      const origin = `${record.type.name} ${record.madeAt}`;
+      const group = groups.get(origin);
+      if (group === undefined) groups.set(origin, [record]);
+      else group.push(record);
+    }
+    for (const [first, ...others] of groups.values()) this.tell(first, "shutdown", others.length + 1);
+  }
+
+  private tell(record: HandleRecord, when: "dropped" | "shutdown", count: number): void {
+    const leak: LeakedHandle = { when, count, typeName: record.type.name, madeAt: record.madeAt };
+    this.context.callBack("heap.onLeakedHandle", () => this.context.heap.onLeakedHandle(leak));
   }
 }
 
@@ -235,7 +263,9 @@ function markReleased(handle: View): void {
   }
 }
 
-function releaseTwice(handle: View): never {
+function releaseTwice(handle: View): void {
+  // The heap that ends has dropped every handle's reference; a disposer that then releases its own does nothing wrong.
+  if (handle["@type"].context.isEnding && !handle["@type"].context.isDisposed) return;
   if (handle["@serial"] !== RELEASED) stale(handle);
   const { name } = handle["@type"];
   const { madeAt, releasedAt } = sitesOf(handle);

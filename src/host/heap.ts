@@ -7,13 +7,15 @@ import { Binder } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
 import { fromJS, toJS } from "./convert.js";
+import { chooseDisposer, type Disposer } from "./disposer.js";
 import { typeText } from "./fields.js";
+import type { AdoptOptions } from "./foreign.js";
 import { GarbageCollector } from "./gc-module.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
-import { describe, isObjectDescriptor, show } from "./schema.js";
+import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
 import { shutdown } from "./shutdown.js";
-import type { Borrowed, Escaped, Handle, InitOf, ObjectType, ReadOf, RequiredOf } from "./types.js";
+import type { Borrowed, Escaped, Foreign, Handle, InitOf, ObjectType, ReadOf, RequiredOf } from "./types.js";
 import { addressOf, asView } from "./view.js";
 import { WeakrefModule } from "./weakref-module.js";
 
@@ -57,11 +59,14 @@ export class Heap implements Disposable {
   onUnraisable: (error: unknown, where: string) => void = (error, where) => {
     console.error(`Ouroheap: error ignored in ${where}:`, error);
   };
-  /** Called, unless checks are off, when a recorded handle was dropped without release. Default: console.warn. */
-  onLeakedHandle: (leak: LeakedHandle) => void = ({ typeName, madeAt }) => {
-    console.warn(
-      `Ouroheap: a handle to a ${typeName} was dropped without release; made at\n  ${madeAt.replaceAll("\n", "\n  ")}`,
-    );
+  /**
+   * Called, unless checks are off, when a recorded handle was dropped without release, or lives when the heap is shut
+   * down. Default: console.warn.
+   */
+  onLeakedHandle: (leak: LeakedHandle) => void = ({ when, count, typeName, madeAt }) => {
+    const handles = count === 1 ? `a handle to a ${typeName} was` : `${count} handles to a ${typeName} were`;
+    const what = when === "dropped" ? "dropped without release" : "not released before the heap ended";
+    console.warn(`Ouroheap: ${handles} ${what}; made at\n  ${madeAt.replaceAll("\n", "\n  ")}`);
   };
   private readonly context: Context;
 
@@ -108,6 +113,8 @@ export class Heap implements Disposable {
       throw new InvalidArgumentError(
         `heap.new makes structs and containers; a value of type ${typeText(descriptor)} is stored in one.`,
       );
+    if (descriptor === foreignDescriptor)
+      throw new InvalidArgumentError("heap.adopt and heap.own make foreign references; heap.new cannot.");
     return this.context.binder.bind(descriptor).make;
   }
 
@@ -129,6 +136,45 @@ export class Heap implements Disposable {
     return toJS(view);
   }
 
+  /**
+   * Take charge of a value of the host (a WASM object, a texture, a file): `dispose` is called with it once, when the last
+   * reference to the result is gone or a collection finds it unreachable, before the statement that dropped it is over.
+   * What `dispose` throws goes to `onUnraisable`; a promise that it returns is waited for by `settled()`. The caller owns
+   * the result. If this throws, the value is still the caller's.
+   * @throws InvalidArgumentError, OutOfMemoryError, and AlreadyAdoptedError for an object or function that has an owner
+   */
+  adopt<V>(value: V, dispose: Disposer<V>, options: AdoptOptions<V> = {}): Handle<Foreign<V>> {
+    this.context.requireOpen();
+    return this.context.foreign.adopt(value, dispose, options, "a function") as unknown as Handle<Foreign<V>>;
+  }
+
+  /**
+   * `adopt` with the value's own way to be disposed: `[Symbol.dispose]`, else `[Symbol.asyncDispose]`, else its one method
+   * among `delete`, `dispose`, `free`, `destroy`, `close` and `release`. The result's `disposer` says which.
+   * @throws InvalidArgumentError where there is none or the choice is ambiguous, and as `adopt`
+   */
+  own<V extends object>(value: V, options: AdoptOptions<V> = {}): Handle<Foreign<V>> {
+    this.context.requireOpen();
+    const { dispose, name } = chooseDisposer(value);
+    return this.context.foreign.adopt(value, dispose, options, name) as unknown as Handle<Foreign<V>>;
+  }
+
+  /** Resolves when no asynchronous disposal is under way, those included that begin meanwhile. */
+  settled(): Promise<void> {
+    return this.context.foreign.settled();
+  }
+
+  /** Bytes that the adopted values hold outside the heap, as they were told. O(1). */
+  get adoptedBytes(): number {
+    this.context.requireOpen();
+    return this.context.foreign.bytes;
+  }
+  /** How many adopted values have not been disposed. O(1). */
+  get adoptedCount(): number {
+    this.context.requireOpen();
+    return this.context.foreign.size;
+  }
+
   /** An open scope: `using scope = heap.scope()`. Lexical, hence safe across `await`. */
   scope(): Scope;
   /** An async body: the scope closes when the promise settles. */
@@ -139,7 +185,8 @@ export class Heap implements Disposable {
     this.context.requireOpen();
     if (body !== undefined && typeof body !== "function")
       throw new InvalidArgumentError(`heap.scope takes a function or nothing, got ${show(body)}.`);
-    return body === undefined ? new Scope(this) : runInScope(this, body);
+    const scope = new Scope(this, this.context);
+    return body === undefined ? scope : runInScope(scope, body);
   }
 
   /** Bytes taken from the reservation: pages in use and the heap's own tables, slack included. */
@@ -155,8 +202,8 @@ export class Heap implements Disposable {
 
   /**
    * End the heap as CPython ends an interpreter: `weakref.finalize` functions run, newest first; everything alive dies,
-   * finalizers and callbacks included; then later use of anything of the heap is an error. A heap in which nothing
-   * observes a death ends at once. Its memory goes back when JavaScript drops the heap and its views. A second time does
+   * finalizers and callbacks included; every adopted value is disposed, newest first; then later use of anything of the
+   * heap is an error. Handles still alive are reported. A heap in which nothing observes a death ends at once. Its memory goes back when JavaScript drops the heap and its views. A second time does
    * nothing.
    */
   shutdown(): void {

@@ -4,7 +4,6 @@ import type { Address } from "../memory/layout.js";
 import type { Heap } from "./heap.js";
 import { release, retain } from "./ownership.js";
 import { show } from "./schema.js";
-import { Scope } from "./scope.js";
 import type { Borrowed, Handle } from "./types.js";
 import { addressOf, asView } from "./view.js";
 
@@ -76,7 +75,7 @@ export class IdentityMap<K extends Borrowed, V> implements Disposable {
   [Symbol.dispose](): void {
     const entries = [...this.entries_.values()];
     this.entries_.clear();
-    const scope = new Scope(this.heap);
+    const scope = this.heap.scope();
     for (const { handle } of entries.reverse()) scope.defer(() => release(handle));
     scope[Symbol.dispose]();
   }

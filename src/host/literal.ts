@@ -25,6 +25,7 @@ import { putNumber } from "./any-codec.js";
 import type { BoundType } from "./bind.js";
 import type { Codec, OwnedBits } from "./codec.js";
 import { compile } from "./compile.js";
+import type { SlotSpec } from "./fields.js";
 import { show } from "./schema.js";
 import { asView } from "./view.js";
 
@@ -37,7 +38,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
   const byCodecs = () => createByCodecs(type, codecs);
   if (memory.i32[descriptor + TYPE_SIZE_CLASS] < 0) return byCodecs(); // larger than half a page
   const targets = slots.map(({ spec }) =>
-    spec.targets.length === 1 ? context.binder.bind(spec.targets[0]) : undefined,
+    hasOneTarget(spec) ? context.binder.bind(spec.targets[0]) : undefined,
   );
   const captured = {
     i32: memory.i32,
@@ -110,7 +111,7 @@ function ownText(type: BoundType, index: number, own: string): string {
   if (spec.slot === SLOT_F64) return `if (typeof v === "number") ${x} = v; else { ${own} }`;
   if (spec.slot === SLOT_I32)
     return `if (typeof v === "number" && v === (v | 0)) ${x} = v | 0; else { ${own} }`;
-  if (spec.slot !== SLOT_REF || spec.targets.length !== 1) return own;
+  if (spec.slot !== SLOT_REF || !hasOneTarget(spec)) return own;
   const isSame = `v["@type"] === target${index} && i32[v["@address"] + ${HEADER_SERIAL}] === v["@serial"]`;
   const take = `if (${isSame}) { ${x} = v["@address"]; i32[${x} + ${HEADER_REFCOUNT}]++; } else { ${own} }`;
   return spec.isOptional ? `if (v !== null) { ${take} }` : `if (v !== null) { ${take} } else { ${own} }`;
@@ -185,6 +186,11 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
       context.inside--;
     }
   };
+}
+
+/** Foreign objects are of one type to a schema, and of two in the heap. */
+function hasOneTarget({ targets }: SlotSpec): boolean {
+  return targets.length === 1 && targets[0]["@kind"] !== "foreign";
 }
 
 // -- shared ---------------------------------------------------------------------------------------

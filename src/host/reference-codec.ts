@@ -11,7 +11,7 @@ import { asView, isLive, stale, type View } from "./view.js";
 export function referenceCodec(context: Context, spec: SlotSpec, where: string): Codec {
   const { i32 } = context.core.memory;
   const { counts } = context.core;
-  const targets = spec.targets.map((target) => context.binder.bind(target));
+  const targets = spec.targets.flatMap((target) => context.binder.allOf(target));
   const read = targets.length === 1 ? readOne(i32, targets[0]) : readSeveral(context);
   const own = ownReference(context, targets, spec, where);
   return {

@@ -16,6 +16,7 @@ import {
 import type {
   AnyType,
   DictType,
+  ForeignType,
   ListType,
   OneOfType,
   OptionalType,
@@ -58,9 +59,12 @@ export interface OneOfDescriptor {
   readonly "@kind": "oneOf";
   readonly types: readonly unknown[];
 }
-/** Containers: types with identity that are not structs. Weak references are bound like one, but no schema names them. */
+/**
+ * Containers: types with identity that are not structs. Weak references and foreign values are bound like one; no schema
+ * names a weak reference.
+ */
 export interface ContainerDescriptor {
-  readonly "@kind": "list" | "dict" | "set" | "tuple" | "weakref";
+  readonly "@kind": "list" | "dict" | "set" | "tuple" | "weakref" | "foreign";
   readonly "@ordinal": number;
   /** list, set: the item; dict: key and value; tuple: the items. */
   readonly parts: readonly unknown[];
@@ -120,6 +124,7 @@ const DESCRIPTOR_KINDS = new Set([
   "tuple",
   "struct",
   "weakref",
+  "foreign",
 ]);
 
 function scalar<V>(name: string, slot: number): ValueType<V> {
@@ -191,6 +196,18 @@ export function set<T>(item: T): SetType<T> {
 /** An immutable sequence of fixed length. */
 export function tuple<const T extends readonly unknown[]>(...items: T): TupleType<T> {
   return container("tuple", items, false) as unknown as TupleType<T>;
+}
+
+/** One for all values: the type argument is the compiler's alone. */
+export const foreignDescriptor: ContainerDescriptor = {
+  "@kind": "foreign",
+  "@ordinal": nextOrdinal(),
+  parts: [],
+  hasDefault: false,
+};
+/** A reference to a value of the host that the heap owns: what `heap.adopt` and `heap.own` return. */
+export function foreign<V>(): ForeignType<V> {
+  return foreignDescriptor as unknown as ForeignType<V>;
 }
 
 /**

@@ -1,29 +1,55 @@
 /** Scopes: owners of several handles, released together, last first. Lexical objects, so that they work across `await`. */
 import { InvalidArgumentError } from "../memory/errors.js";
+import { type Address, FLAG_TRACKED, HEADER_SERIAL, HEADER_TYPE } from "../memory/layout.js";
+import type { Context } from "./context.js";
+import type { Disposer } from "./disposer.js";
+import type { AdoptOptions } from "./foreign.js";
 import { isOwned } from "./handle.js";
 import type { Heap } from "./heap.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
-import type { Borrowed, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
+import type { Borrowed, Foreign, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
 import { asView } from "./view.js";
 
 /** The verbs of TC39's DisposableStack, and `new`. Close it with `using` or `[Symbol.dispose]()`. */
-export class Scope implements Disposable {
+export class Scope implements Disposable, AsyncDisposable {
   private readonly heap: Heap;
   /** What to do when it closes, in the order in which it came: handles to release and functions to call. */
   private closers: (Owned | (() => void))[] = [];
   private isClosed = false;
+  /** Objects that lived on when this scope had released them: a cycle may be all that keeps them. */
+  private survivors: Survivor[] = [];
+  private collectsWhenClosed = false;
+
+  private readonly context: Context;
 
   /** @internal Scopes come from `heap.scope()`. */
-  constructor(heap: Heap) {
+  constructor(heap: Heap, context: Context) {
     this.heap = heap;
+    this.context = context;
   }
 
   /** `heap.new`, for a handle that the scope owns: it is released when the scope closes. */
   new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     this.requireOpen();
-    const handle = this.heap.new(type, init);
-    if (this.isClosed) release(handle); // by a getter of the literal: nobody would
+    return this.take(this.heap.new(type, init));
+  }
+
+  /** `heap.adopt`, for a handle that the scope owns. */
+  adopt<V>(value: V, dispose: Disposer<V>, options?: AdoptOptions<V>): Handle<Foreign<V>> {
+    this.requireOpen();
+    return this.take(this.heap.adopt(value, dispose, options));
+  }
+
+  /** `heap.own`, for a handle that the scope owns. */
+  own<V extends object>(value: V, options?: AdoptOptions<V>): Handle<Foreign<V>> {
+    this.requireOpen();
+    return this.take(this.heap.own(value, options));
+  }
+
+  /** A handle that was made for this scope, which user code may have closed meanwhile: then nobody would release it. */
+  private take<H extends Owned>(handle: H): H {
+    if (this.isClosed) release(handle);
     return this.use(handle);
   }
 
@@ -50,8 +76,9 @@ export class Scope implements Disposable {
   /** Hand everything over to a new scope; this one closes empty. */
   move(): Scope {
     this.requireOpen();
-    const scope = new Scope(this.heap);
+    const scope = new Scope(this.heap, this.context);
     scope.closers = this.closers;
+    scope.collectsWhenClosed = this.collectsWhenClosed;
     this.closers = [];
     this.isClosed = true;
     return scope;
@@ -68,18 +95,57 @@ export class Scope implements Disposable {
     for (let close = this.closers.pop(); close !== undefined; close = this.closers.pop()) {
       try {
         if (typeof close === "function") close();
-        else release(close);
+        else this.giveUp(close);
       } catch (error) {
         failure = { error: failure === undefined ? error : suppressed(error, failure.error) };
       }
     }
+    if (this.collectsWhenClosed) this.collect();
     if (failure !== undefined) throw failure.error;
+  }
+
+  /**
+   * Close, and wait for the asynchronous disposals that this caused: `await using scope = heap.scope()`. What those reject
+   * with goes to `heap.onUnraisable`.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { foreign } = this.context;
+    const before = new Set(foreign.underWay);
+    try {
+      this[Symbol.dispose]();
+    } finally {
+      await Promise.all([...foreign.underWay].filter((disposal) => !before.has(disposal)));
+    }
+  }
+
+  /**
+   * Free the cycles that this scope's releases left behind, now and not at the next collection. Looks only at what the
+   * released objects reach: O(what they reach), whatever else the heap holds. On a scope that is still open: do so when it
+   * closes.
+   * @returns the number of unreachable objects; 0 while the scope is open, or inside a collection
+   */
+  collect(): number {
+    const { context } = this;
+    context.requireOpen();
+    if (!this.isClosed) {
+      this.collectsWhenClosed = true;
+      return 0;
+    }
+    const survivors = this.survivors.splice(0);
+    return context.core.collector.collectReachable(stillLive(context, survivors));
+  }
+
+  private giveUp(handle: Owned): void {
+    const view = asView(handle)!;
+    const survivor = { address: view["@address"], serial: view["@serial"] };
+    release(handle);
+    if (isTracked(this.context, survivor)) this.survivors.push(survivor);
   }
 
   /** @internal Own these no more, if this scope does: they leave with the result of its body, and a scope of their own. */
   letLeave(values: readonly unknown[]): Scope {
     const chosen = new Set(values);
-    const leaving = new Scope(this.heap);
+    const leaving = new Scope(this.heap, this.context);
     for (const closer of this.closers.splice(0)) (chosen.has(closer) ? leaving : this).closers.push(closer);
     return leaving;
   }
@@ -87,6 +153,21 @@ export class Scope implements Disposable {
   private requireOpen(): void {
     if (this.isClosed) throw new InvalidArgumentError("This scope is closed: it can own nothing more.");
   }
+}
+
+/** An object as it was known by a handle; its serial tells whether it still is that one. */
+interface Survivor {
+  readonly address: Address;
+  readonly serial: number;
+}
+
+function isTracked({ core }: Context, { address, serial }: Survivor): boolean {
+  const { i32 } = core.memory;
+  return i32[address + HEADER_SERIAL] === serial && (i32[address + HEADER_TYPE] & FLAG_TRACKED) !== 0;
+}
+
+function* stillLive(context: Context, survivors: readonly Survivor[]): IterableIterator<Address> {
+  for (const survivor of survivors) if (isTracked(context, survivor)) yield survivor.address;
 }
 
 /** The standard's SuppressedError, or its shape where the host has none yet. */
@@ -99,9 +180,8 @@ export function suppressed(error: unknown, earlier: unknown): Error {
   return Object.assign(new Error(message), { name: "SuppressedError", error, suppressed: earlier });
 }
 
-/** Run a body with a scope of its own, synchronous or not; a handle that it returns escapes. */
-export function runInScope<R>(heap: Heap, body: (scope: Scope) => R): R {
-  const scope = new Scope(heap);
+/** Run a body with a new scope, synchronous or not; a handle that it returns escapes. */
+export function runInScope<R>(scope: Scope, body: (scope: Scope) => R): R {
   let result: R;
   let isAsync: boolean;
   try {

@@ -2,25 +2,35 @@
 import { DEBUG_SAVEALL, DEBUG_UNCOLLECTABLE } from "../gc/collect.js";
 import type { Core } from "../gc/core.js";
 import { dropRoots } from "../gc/roots.js";
-import { CONTROL_DEBUG, CONTROL_GARBAGE, CONTROL_USER_CODE, CONTROL_WEAKREFS } from "../memory/layout.js";
+import {
+  CONTROL_DEBUG,
+  CONTROL_FOREIGN,
+  CONTROL_GARBAGE,
+  CONTROL_USER_CODE,
+  CONTROL_WEAKREFS,
+} from "../memory/layout.js";
 import type { Context } from "./context.js";
 import { typeName } from "./ownership.js";
 
 /**
- * In this order: the functions of `weakref.finalize`, newest first, with collection off; a full collection, if collection
- * is on; every handle's reference is dropped, oldest object first; a full collection that no callback sees; a word about
- * `gc.garbage`; and then the heap is disposed.
+ * In this order: live handles are reported; the functions of `weakref.finalize` run, newest first, with collection off; a
+ * full collection, if collection is on; every handle's reference is dropped, oldest object first; a full collection that no
+ * callback sees; a word about `gc.garbage`; every value that the heap owns is disposed, newest first, so that finalizers
+ * and callbacks have still found it whole; and then the heap is disposed.
  */
 export function shutdown(context: Context): void {
   if (context.isDisposed || context.isEnding) return;
   context.isEnding = true;
-  if (isObserved(context)) {
-    runAtExit(context);
-    // Called by a finalizer or a callback: the death or collection that runs it holds references that are no handle's.
-    if (isInside(context.core)) {
-      context.dispose();
-      return;
-    }
+  context.handles.reportLive();
+  if (isObserved(context)) end(context);
+  context.dispose();
+}
+
+function end(context: Context): void {
+  context.foreign.postpone();
+  runAtExit(context);
+  // Called by a finalizer or a callback: the death or collection that runs it holds references that are no handle's.
+  if (!isInside(context.core)) {
     const { gc } = context.heap;
     if (gc.isEnabled()) gc.collect();
     gc.callbacks.length = 0;
@@ -31,7 +41,7 @@ export function shutdown(context: Context): void {
     tellGarbage(context);
     gc.garbage.clear();
   }
-  context.dispose();
+  context.foreign.disposeAll();
 }
 
 function isInside({ memory, trigger }: Core): boolean {
@@ -43,6 +53,7 @@ function isObserved({ core, heap, finalizers }: Context): boolean {
   return (
     core.types.hasFinalizers ||
     core.memory.i32[CONTROL_WEAKREFS] > 0 ||
+    core.memory.i32[CONTROL_FOREIGN] > 0 ||
     finalizers.size > 0 ||
     heap.gc.callbacks.length > 0 ||
     core.lists.length(core.memory.i32[CONTROL_GARBAGE]) > 0

@@ -214,6 +214,16 @@ export interface HashSet<R> extends Borrowed {
   [Symbol.iterator](): IterableIterator<R>;
 }
 
+/** A value of the host (a WASM object, a texture, a file) that the heap owns: disposed when the last reference goes. */
+export interface Foreign<V> extends Borrowed {
+  /** The value itself, to be used while the reference is valid. @throws UseAfterReleaseError once it is disposed */
+  readonly value: V;
+  /** Bytes that the value holds outside the heap: set it when they change. Setting it may collect. */
+  bytes: number;
+  /** How the value is disposed: "[Symbol.dispose]", "delete", ...; "a function" for what `heap.adopt` was given. */
+  readonly disposer: string;
+}
+
 /**
  * Literals to make items from, or a heap list of the same type, which is referred to and not copied (the heap checks which
  * it is). An interface and not `Iterable<InitOf<T>>`, because its members are lazy; and not in a union with `List`,
@@ -249,6 +259,12 @@ export interface SetType<T> extends HeapType {
 export interface TupleType<T extends readonly unknown[]> extends HeapType {
   readonly [READ]: { readonly [I in keyof T]: ReadOf<T[I]> } & Borrowed;
   readonly [INIT]: { readonly [I in keyof T]: InitOf<T[I]> };
+}
+
+/** A reference to a value that the heap owns. There is no literal for one: `heap.adopt` and `heap.own` make it. */
+export interface ForeignType<V> extends HeapType {
+  readonly [READ]: Foreign<V>;
+  readonly [INIT]: Foreign<V>;
 }
 
 /** What the type of a scope's result becomes when it would leave the scope unowned. */

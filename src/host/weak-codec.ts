@@ -10,7 +10,7 @@ import { addressOf, asView } from "./view.js";
 export function weakCodec(context: Context, descriptors: readonly ObjectDescriptor[], where: string): Codec {
   const { counts, weakrefs } = context.core;
   const { i32 } = context.core.memory;
-  const targets = descriptors.map((descriptor) => context.binder.bind(descriptor));
+  const targets = descriptors.flatMap((descriptor) => context.binder.allOf(descriptor));
   const expected = `${descriptors.map(typeText).join(" or ")}, or null`;
   const targetOf = (word: Address) => (i32[word] === 0 ? 0 : weakrefs.target(i32[word]));
   const drop = (ref: number) => {

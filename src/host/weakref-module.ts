@@ -26,7 +26,7 @@ export class WeakrefModule {
    * A weak reference to an object. Without a callback an object has one, which all who ask share; with one it is new.
    * The callback is called once, when the target has died, if the weak reference lives then; what it throws goes to
    * `heap.onUnraisable`. The caller owns the result.
-   * @throws InvalidArgumentError for what cannot be weakly referenced: only structs (without `{ weakrefs: false }`) and sets can
+   * @throws InvalidArgumentError for what cannot be weakly referenced: only structs (without `{ weakrefs: false }`), sets and foreign values can
    */
   ref<R extends Borrowed>(target: R, callback?: WeakrefCallback<R> | null): Handle<WeakReference<R>> {
     const ref = this.create(target, callback ?? undefined, false);
@@ -100,7 +100,7 @@ export class WeakrefModule {
     const { core, callbacks } = this.context;
     if (!core.weakrefs.isReferenceable(address))
       throw new InvalidArgumentError(
-        `A ${(target as View)["@type"].text} cannot be weakly referenced, only structs (without { weakrefs: false }) and sets.`,
+        `A ${(target as View)["@type"].text} cannot be weakly referenced, only structs (without { weakrefs: false }), sets and foreign values.`,
       );
     const hostCallback = callback === undefined ? 0 : callbacks.add(callback as (ref: unknown) => void);
     // Making the weak reference may collect, and the last other reference may go meanwhile.

@@ -30,14 +30,17 @@ export class OutOfMemoryError extends HeapError {
   }
 }
 
-/** A handle was used after it was released, or a borrowed reference after its object died. */
+/**
+ * A handle was used after it was released, a borrowed reference after its object died, or the value behind a foreign
+ * reference after it was disposed.
+ */
 export class UseAfterReleaseError extends HeapError {
   /** Where the handle was made, when it was recorded (see `checks`). */
   declare readonly madeAt?: string;
   /** Where the handle was released, when it was recorded (see `checks`). */
   declare readonly releasedAt?: string;
   constructor(
-    code: "USE_AFTER_RELEASE" | "STALE_REFERENCE",
+    code: "USE_AFTER_RELEASE" | "STALE_REFERENCE" | "VALUE_DISPOSED",
     message: string,
     madeAt?: string,
     releasedAt?: string,
@@ -72,6 +75,23 @@ export class TypeMismatchError extends HeapError {
 export class InvalidArgumentError extends HeapError {
   constructor(message: string, options?: ErrorOptions) {
     super("INVALID_ARGUMENT", message, options);
+  }
+}
+
+/** A value of the host was adopted a second time: two owners would dispose of it twice. */
+export class AlreadyAdoptedError extends HeapError {
+  /** Where it was adopted the first time, when that was recorded (see `checks`). */
+  declare readonly adoptedAt?: string;
+  constructor(value: string, adoptedAt?: string) {
+    const where =
+      adoptedAt === undefined
+        ? " Its line was not recorded: create the heap with { checks: { handles: { every: 1 } } } to record all."
+        : `\n  adopted at ${adoptedAt.split("\n", 1)[0]}`;
+    super(
+      "ALREADY_ADOPTED",
+      `This value (${value}) has an owner already: keep its foreign reference with retain() instead of adopting it again.${where}`,
+    );
+    if (adoptedAt !== undefined) this.adoptedAt = adoptedAt;
   }
 }
 

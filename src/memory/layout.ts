@@ -109,6 +109,7 @@ export const CONTROL_LONG_LIVED_PENDING = 27;
 export const CONTROL_GARBAGE = 28; //       address of the list behind gc.garbage, or 0
 export const CONTROL_USER_CODE = 29; //     calls of finalizers and callbacks under way: what dies around them is half gone
 export const CONTROL_WEAKREFS = 30; //      weak references with a target
+export const CONTROL_FOREIGN = 31; //       foreign objects whose value has not been disposed
 
 /** 3 generations x (collections, collected, uncollectable), as f64. */
 export const CONTROL_STATS = 32;
@@ -126,6 +127,11 @@ export const UNREACHABLE = 4;
 export const GENERATION_COUNT = 5;
 /** Where the next tracked object goes: generation 0's cursor. */
 export const CONTROL_YOUNG_CURSOR = CONTROL_GENERATIONS + GENERATION_CURSOR;
+
+/** As f64, in bytes: what all adopted values hold; what they took since the last full collection; how much starts one. */
+export const CONTROL_ADOPTED_BYTES = 72;
+export const CONTROL_ADOPTED_SINCE = 74;
+export const CONTROL_BYTE_THRESHOLD = 76;
 
 /** Free runs of pages by floor(log2(length)): descriptor of the first run of each bin. */
 export const CONTROL_FREE_RUNS = 80;
@@ -176,7 +182,10 @@ export const TYPE_ID_MASK = 0xffff;
 export const FLAG_TRACKED = 1 << 16; //   in a generation table
 export const FLAG_FROZEN = 1 << 17; //    in the permanent generation
 export const FLAG_FINALIZED = 1 << 18; // its finalizer has run (CPython: _PyGC_PREV_MASK_FINALIZED)
-/** Its death is more than dropping references: its type has a finalizer, it is weakly referenced, or it is a weak reference. */
+/**
+ * Its death is more than dropping references: its type has a finalizer, it is weakly referenced, or it is a weak
+ * reference or a foreign object.
+ */
 export const FLAG_OBSERVED = 1 << 19;
 /** Being dropped while a finalizer or callback runs: its slots may name what is gone. Only the verifier asks. */
 export const FLAG_DYING = 1 << 20;
@@ -252,6 +261,7 @@ export const KIND_LIST = 4;
 export const KIND_DICT = 5;
 export const KIND_SET = 6;
 export const KIND_WEAKREF = 7;
+export const KIND_FOREIGN = 8;
 
 /** Instances can be part of a cycle: allocations count towards count0. */
 export const TYPE_GC = 1;
@@ -259,6 +269,8 @@ export const TYPE_GC = 1;
 export const TYPE_TRACKED_AT_BIRTH = 2;
 /** Instances have a finalizer. */
 export const TYPE_FINALIZER = 4;
+/** Instances stand for a value of the host, which is disposed when they die. */
+export const TYPE_FOREIGN = 8;
 
 export const TYPE_EDGE_OFFSET_MASK = 0xffffff;
 export const TYPE_EDGE_SLOT_SHIFT = 24;
@@ -266,7 +278,9 @@ export const TYPE_EDGE_SLOT_SHIFT = 24;
 /** Type ids that every heap has. */
 export const TYPE_ID_STRING = 1;
 export const TYPE_ID_WEAKREF = 2;
-export const TYPE_ID_FIRST_FREE = 3;
+export const TYPE_ID_FOREIGN = 3; //        a foreign object that holds nothing of the heap
+export const TYPE_ID_FOREIGN_HOLDER = 4; // one that does, and so can be part of a cycle
+export const TYPE_ID_FIRST_FREE = 5;
 export const TYPE_ID_MAX = 0xffff;
 
 // -- built-in payloads ------------------------------------------------------------------------
@@ -312,6 +326,14 @@ export const WEAKREF_PREVIOUS = 7; //      0: first
 export const WEAKREF_HOST_CALLBACK = 8; // number of a JavaScript function, or 0
 export const WEAKREF_IS_PROXY = 9;
 export const WEAKREF_WORDS = 10;
+
+/**
+ * foreign: a value of the host, which the heap knows by number. A holder's references are laid out as a list's items; the
+ * other kind leaves those words alone.
+ */
+export const FOREIGN_NUMBER = 7; //   0: the value has been disposed
+export const FOREIGN_WEAKREFS = 8;
+export const FOREIGN_WORDS = 9;
 
 // -- poison -----------------------------------------------------------------------------------
 

@@ -22,8 +22,27 @@ export interface Hooks {
   runFinalizer: (object: Address) => void;
   /** Call a weak reference's callback: a heap object, or (0) the JavaScript function of this number. The same of errors. */
   runCallback: (ref: Address, callback: Address, hostCallback: number) => void;
+  /** A foreign object goes: dispose its value, unless that was done before. What a disposer throws is reported. */
+  disposeForeign: (object: Address) => void;
+  /** What foreign values hold through handles, as a collection has to see it. */
+  held: HeldReferences;
   /** A JavaScript function will not be called any more. */
   forgetCallback: (hostCallback: number) => void;
+}
+
+/** References that the host holds in the name of foreign objects. */
+export interface HeldReferences {
+  /**
+   * The candidates are about to be split: let each foreign object have, as items, what its value holds through handles.
+   * Runs user code. @param generation the oldest one collected; UNREACHABLE: the garbage is split again; none: all of them
+   */
+  show(generation?: number): void;
+  /** The split is done: take those items back. Touches nothing else. */
+  hide(): void;
+  /** The serials of the unreachable were raised, so that borrows of them end: handles among the garbage stay valid. */
+  keepValid(): void;
+  /** The collection is over. */
+  forget(): void;
 }
 
 export function createHooks(): Hooks {
@@ -34,6 +53,8 @@ export function createHooks(): Hooks {
     endWeakref: () => 0,
     runFinalizer: nothing,
     runCallback: nothing,
+    disposeForeign: nothing,
+    held: { show: nothing, hide: nothing, keepValid: nothing, forget: nothing },
     forgetCallback: nothing,
   };
 }

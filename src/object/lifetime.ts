@@ -15,6 +15,7 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
+  KIND_FOREIGN,
   TYPE_FINALIZER,
   TYPE_FLAGS,
   TYPE_GC,
@@ -84,6 +85,7 @@ export class Lifetime {
       this.clearWeakrefs(object);
       // Those that the callbacks have made go without a word.
       if (hasFinalizer) for (const ref of [...this.weakrefs.list(object)]) this.weakrefs.cut(ref);
+      if (this.types.kindOf(object) === KIND_FOREIGN) this.hooks.disposeForeign(object);
       return false;
     } finally {
       i32[CONTROL_USER_CODE]--;

@@ -12,22 +12,30 @@ import {
   CONTROL_TYPE_COUNT,
   CONTROL_TYPE_TABLE,
   FLAG_OBSERVED,
+  FOREIGN_WEAKREFS,
+  FOREIGN_WORDS,
   HEADER_TYPE,
   KIND_CONTAINER,
   KIND_DICT,
+  KIND_FOREIGN,
   KIND_FREE,
   KIND_LEAF,
   KIND_STORAGE,
   KIND_STRING,
   KIND_TUPLE,
   KIND_WEAKREF,
+  SLOT_REF,
+  TRAVERSE_LIST,
   TYPE_BLOCK_KIND,
   TYPE_DROP,
   TYPE_EDGE_COUNT,
   TYPE_EDGES,
   TYPE_FINALIZER,
   TYPE_FLAGS,
+  TYPE_FOREIGN,
   TYPE_GC,
+  TYPE_ID_FOREIGN,
+  TYPE_ID_FOREIGN_HOLDER,
   TYPE_ID_MASK,
   TYPE_ID_STRING,
   TYPE_ID_WEAKREF,
@@ -97,6 +105,30 @@ const WEAKREF_LAYOUT: TypeLayout = {
   description: "weakref",
 };
 
+/** What it stands for is JavaScript's; nothing of the heap hangs on it. */
+const FOREIGN_LAYOUT: TypeLayout = {
+  name: "foreign",
+  edges: [],
+  kind: KIND_FOREIGN,
+  objectWords: FOREIGN_WORDS,
+  flags: TYPE_FOREIGN,
+  traverse: 0,
+  drop: 0,
+  weakrefOffset: FOREIGN_WEAKREFS,
+  keySlot: 0,
+  itemSlot: 0,
+  description: "foreign",
+};
+
+const FOREIGN_HOLDER_LAYOUT: TypeLayout = {
+  ...FOREIGN_LAYOUT,
+  flags: TYPE_FOREIGN | TYPE_GC | TYPE_TRACKED_AT_BIRTH,
+  traverse: TRAVERSE_LIST,
+  drop: TRAVERSE_LIST,
+  itemSlot: SLOT_REF,
+  description: "foreign holder",
+};
+
 export class TypeTable {
   private readonly i32: Int32Array;
   private readonly allocator: Allocator;
@@ -116,6 +148,8 @@ export class TypeTable {
     this.base = this.i32[CONTROL_TYPE_TABLE];
     this.write(TYPE_ID_STRING, STRING_LAYOUT, strings.create(STRING_LAYOUT.name), 0);
     this.write(TYPE_ID_WEAKREF, WEAKREF_LAYOUT, strings.create(WEAKREF_LAYOUT.name), 0);
+    this.write(TYPE_ID_FOREIGN, FOREIGN_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
+    this.write(TYPE_ID_FOREIGN_HOLDER, FOREIGN_HOLDER_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
   }
 
   /** Address of a type's descriptor. */
@@ -143,9 +177,14 @@ export class TypeTable {
 
   /** The type word that every instance starts with. */
   typeWord(typeId: number): number {
-    const isObserved =
-      typeId === TYPE_ID_WEAKREF || (this.i32[this.descriptor(typeId) + TYPE_FLAGS] & TYPE_FINALIZER) !== 0;
+    const flags = this.i32[this.descriptor(typeId) + TYPE_FLAGS];
+    const isObserved = typeId === TYPE_ID_WEAKREF || (flags & (TYPE_FINALIZER | TYPE_FOREIGN)) !== 0;
     return isObserved ? typeId | FLAG_OBSERVED : typeId;
+  }
+
+  /** Whether a foreign object may hold references. */
+  isHolder(object: Address): boolean {
+    return (this.i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_FOREIGN_HOLDER;
   }
 
   isGc(typeId: number): boolean {

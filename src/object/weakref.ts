@@ -13,6 +13,7 @@ import {
   HEADER_TYPE,
   TYPE_FINALIZER,
   TYPE_FLAGS,
+  TYPE_FOREIGN,
   TYPE_ID_MASK,
   TYPE_ID_WEAKREF,
   TYPE_WEAKREF_OFFSET,
@@ -190,6 +191,7 @@ export class WeakReferences {
     const type = this.types.descriptorOf(target);
     i32[target + i32[type + TYPE_WEAKREF_OFFSET]] = ref;
     if (ref !== 0) i32[target + HEADER_TYPE] |= FLAG_OBSERVED;
-    else if ((i32[type + TYPE_FLAGS] & TYPE_FINALIZER) === 0) i32[target + HEADER_TYPE] &= ~FLAG_OBSERVED;
+    else if ((i32[type + TYPE_FLAGS] & (TYPE_FINALIZER | TYPE_FOREIGN)) === 0)
+      i32[target + HEADER_TYPE] &= ~FLAG_OBSERVED;
   }
 }

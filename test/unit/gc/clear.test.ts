@@ -20,7 +20,9 @@ import {
 import { size } from "../../support/heaps.js";
 
 function clear({ core, i32 }: TestCore, object: Address): void {
-  new Clearing(i32, core.counts, core.lists, core.tables, core.types, core.weakrefs).clear(object);
+  new Clearing(i32, core.counts, core.lists, core.tables, core.types, core.weakrefs, core.hooks).clear(
+    object,
+  );
 }
 
 /** Leaves held by nobody but what is made of them, and their deaths from then on. */

@@ -222,7 +222,7 @@ const ROWS: Record<string, readonly Row[]> = {
   "I4 types": [
     ["too many types", /514 types/, ({ i32 }) => [L.CONTROL_TYPE_COUNT, i32[L.CONTROL_TYPE_CAPACITY] + 2]],
     ["a type of no kind", /has kind 0/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, L.KIND_FREE]],
-    ["a type of an unknown kind", /has kind 8/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, 8]],
+    ["a type of an unknown kind", /has kind 9/, ({ typeOf, list }) => [typeOf(list) + L.TYPE_KIND, 9]],
     [
       "an object of an unknown type",
       /type id 500 is not in use/,

@@ -398,7 +398,23 @@ describe("a handle that is dropped without release", () => {
     );
   });
 
-  it("is not reported if it was released, is held, was not recorded, or its heap is gone", async () => {
+  it("is reported when the heap ends, those of one line together, and never twice", async () => {
+    const heap = Heap.create({ ...recordAll, maximumBytes: 1 << 20 });
+    const leaks = watch(heap);
+    const kept = [1, 2, 3].map((value) => heap.new(Node, { value }));
+    (() => heap.new(Point, {}))();
+    await settle(() => leaks.length > 0);
+    release(heap.new(Node, {}));
+    heap[Symbol.dispose]();
+    await settle(() => false);
+    expect(leaks.map(({ when, count, typeName }) => [when, count, typeName])).toEqual([
+      ["dropped", 1, "Point"],
+      ["shutdown", 3, "Node"],
+    ]);
+    expect(kept).toHaveLength(3);
+  });
+
+  it("is not reported if it was released, is held, was not recorded, or its heap told of it when it ended", async () => {
     const released = makeHeap(recordAll);
     const held = makeHeap(recordAll);
     const off = makeHeap({ checks: "off" });
@@ -417,7 +433,7 @@ describe("a handle that is dropped without release", () => {
     (() => control.new(Node, {}))();
     await settle(() => reported.length > 0);
     await settle(() => false);
-    expect([reported.length, ...leaks.map(({ length }) => length)]).toEqual([1, 0, 0, 0, 0]);
+    expect([reported.length, ...leaks.map(({ length }) => length)]).toEqual([1, 0, 0, 0, 1]);
     expect(kept.value).toBe(5);
   });
 });

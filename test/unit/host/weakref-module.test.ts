@@ -90,7 +90,7 @@ describe("weakref.ref", () => {
           () => heap.weakref.set<Borrowed>().add(object),
         ]) {
           expect(messageOf("INVALID_ARGUMENT", make)).toBe(
-            `A ${text} cannot be weakly referenced, only structs (without { weakrefs: false }) and sets.`,
+            `A ${text} cannot be weakly referenced, only structs (without { weakrefs: false }), sets and foreign values.`,
           );
           expect(refcount(object)).toBe(1);
         }

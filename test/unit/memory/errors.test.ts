@@ -5,6 +5,7 @@ const {
   ConcurrentModificationError,
   DeadReferenceError,
   DoubleReleaseError,
+  AlreadyAdoptedError,
   HeapCorruptionError,
   HeapDisposedError,
   HeapError,
@@ -27,6 +28,7 @@ const samples: [name: string, code: string, error: errors.HeapError][] = [
   ["ConcurrentModificationError", "CONCURRENT_MODIFICATION", new ConcurrentModificationError("text")],
   ["DeadReferenceError", "DEAD_REFERENCE", new DeadReferenceError("text")],
   ["HeapDisposedError", "HEAP_DISPOSED", new HeapDisposedError()],
+  ["AlreadyAdoptedError", "ALREADY_ADOPTED", new AlreadyAdoptedError("an object", "f (a.js:1:1)")],
   ["HeapCorruptionError", "HEAP_CORRUPTION", new HeapCorruptionError("I3 blocks", 4096, "serial 0")],
 ];
 

@@ -1,0 +1,56 @@
+/** Foreign objects in JavaScript: the value that the heap owns, behind a reference like any other. */
+import { UseAfterReleaseError } from "../memory/errors.js";
+import type { BoundType } from "./bind.js";
+import { checkBytes, type ForeignRecord } from "./foreign.js";
+import { addressOf, hide, INSPECT, isLive, type View } from "./view.js";
+
+/** Behind every view of a foreign object, so that tools can tell one. */
+export class ForeignView {}
+
+export function defineForeign(type: BoundType): void {
+  const { context } = type;
+  const prototype = Object.create(ForeignView.prototype) as object;
+  const recordOf = (view: View): ForeignRecord => context.foreign.recordOf(addressOf(view)) ?? disposed();
+  hide(prototype, "@type", type);
+  Object.defineProperties(prototype, {
+    value: {
+      get(this: View) {
+        return recordOf(this).value;
+      },
+      configurable: true,
+    },
+    bytes: {
+      get(this: View) {
+        return recordOf(this).bytes;
+      },
+      set(this: View, bytes: unknown) {
+        checkBytes(bytes);
+        context.foreign.resize(recordOf(this), bytes);
+      },
+      configurable: true,
+    },
+    disposer: {
+      get(this: View) {
+        return recordOf(this).disposer;
+      },
+      configurable: true,
+    },
+  });
+  hide(prototype, INSPECT, function (this: View, _: unknown, options: object, inspect: Inspect) {
+    if (!isLive(this)) return "[foreign: not alive]";
+    const record = context.foreign.recordOf(this["@address"]);
+    return record === undefined ? "foreign { disposed }" : `foreign ${inspect(record.value, options)}`;
+  });
+  hide(prototype, "toJSON", () => ({ foreign: true }));
+  type.View.prototype = prototype;
+  context.handles.defineRelease(type, prototype);
+}
+
+type Inspect = (value: unknown, options: object) => string;
+
+function disposed(): never {
+  throw new UseAfterReleaseError(
+    "VALUE_DISPOSED",
+    "The value behind this foreign reference has been disposed: the heap is ending, or a collection is taking apart the cycle that it was on.",
+  );
+}

@@ -1,0 +1,143 @@
+/**
+ * Cycles through JavaScript. A value that the heap owns may hold handles: to the collector such a handle is a reference
+ * from outside, and a cycle that leads through the value would live for ever. Where the value's `traverse` names its
+ * handles, each is shown to a collection as a reference of the foreign object (what `tp_traverse` does for an extension
+ * type in CPython): for the time of the partition it stands among the object's items, explained by the count that the
+ * handle has.
+ */
+import { InvalidArgumentError, OutOfMemoryError } from "../memory/errors.js";
+import { type Address, HEADER_REFCOUNT, HEADER_SERIAL, UNREACHABLE } from "../memory/layout.js";
+import type { HeldReferences } from "../object/hooks.js";
+import type { Context } from "./context.js";
+import type { ForeignRecord } from "./foreign.js";
+import { isOwned } from "./handle.js";
+import { show } from "./schema.js";
+import { asView, RELEASED, type View } from "./view.js";
+
+/** A foreign object and the handles that its value named, for one collection. */
+interface Snapshot {
+  readonly record: ForeignRecord;
+  readonly handles: readonly View[];
+}
+
+export class HeldHandles implements HeldReferences {
+  private readonly context: Context;
+  private readonly i32: Int32Array;
+  /** Values with `traverse`, by the generation that their objects have come to: a young collection asks only the young. */
+  private readonly byGeneration: Set<ForeignRecord>[] = [new Set(), new Set(), new Set()];
+  /** Those asked in the collection under way. */
+  private asked: ForeignRecord[] = [];
+  private snapshots: Snapshot[] = [];
+  /** Holders with shown items, and how many they have of their own. */
+  private shown: { readonly holder: Address; readonly length: number }[] = [];
+  /** Objects whose count was raised because a second value names the same handle. */
+  private raised: Address[] = [];
+  private readonly table: { recordOf(object: Address): ForeignRecord | undefined };
+
+  constructor(context: Context, table: { recordOf(object: Address): ForeignRecord | undefined }) {
+    this.context = context;
+    this.table = table;
+    this.i32 = context.core.memory.i32;
+    context.core.hooks.held = this;
+  }
+
+  add(record: ForeignRecord): void {
+    this.byGeneration[0].add(record);
+  }
+
+  delete(record: ForeignRecord): void {
+    for (const records of this.byGeneration) records.delete(record);
+  }
+
+  /** The live handles that a value names now. Runs user code; what that throws is reported, and nothing is named then. */
+  handlesOf(record: ForeignRecord): View[] {
+    const handles = new Set<View>();
+    try {
+      for (const named of record.traverse?.(record.value) ?? []) {
+        const view = asView(named);
+        if (view === undefined || view["@type"].context !== this.context)
+          throw new InvalidArgumentError(`\`traverse\` names handles of this heap, got ${show(named)}.`);
+        if (isOwned(view)) handles.add(view);
+        else if (view["@serial"] !== RELEASED)
+          throw new InvalidArgumentError(
+            `\`traverse\` names the handles that the value owns; this reference to a ${view["@type"].name} is borrowed.`,
+          );
+      }
+    } catch (error) {
+      this.context.unraisable(error, "traverse");
+      return [];
+    }
+    return [...handles];
+  }
+
+  /** Ask first, all of them: what they name is looked at when no user code runs any more. */
+  show(generation?: number): void {
+    if (generation === undefined) this.asked = this.byGeneration.flatMap((records) => [...records]);
+    else if (generation !== UNREACHABLE) this.asked = this.takeUpTo(generation);
+    if (this.asked.length === 0) return;
+    this.snapshots = [];
+    for (const record of this.asked)
+      if (this.table.recordOf(record.object) === record)
+        this.snapshots.push({ record, handles: this.handlesOf(record) });
+    const claimed = new Set<View>();
+    for (const { record, handles } of this.snapshots)
+      if (this.table.recordOf(record.object) === record) this.showOne(record.object, handles, claimed);
+    this.context.core.generations.refillReserve();
+  }
+
+  /** What is left of them will be one generation older. */
+  private takeUpTo(generation: number): ForeignRecord[] {
+    const collected = this.byGeneration.slice(0, generation + 1);
+    const asked = collected.flatMap((records) => [...records]);
+    for (const records of collected) records.clear();
+    const older = this.byGeneration[Math.min(generation + 1, 2)];
+    for (const record of asked) older.add(record);
+    return asked;
+  }
+
+  /** Where there is no memory to show them they stay references from outside: nothing is freed that should not be. */
+  private showOne(holder: Address, handles: readonly View[], claimed: Set<View>): void {
+    const { i32 } = this;
+    const { foreign } = this.context.core;
+    const live = handles.filter(isOwned);
+    const length = foreign.itemCount(holder);
+    try {
+      foreign.showItems(
+        holder,
+        live.map((view) => view["@address"]),
+      );
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      return;
+    }
+    this.shown.push({ holder, length });
+    for (const view of live) {
+      if (!claimed.has(view)) claimed.add(view);
+      else {
+        // One handle has one count: it cannot explain two references.
+        i32[view["@address"] + HEADER_REFCOUNT]++;
+        this.raised.push(view["@address"]);
+      }
+    }
+  }
+
+  hide(): void {
+    for (const { holder, length } of this.shown) this.context.core.foreign.hideItems(holder, length);
+    for (const object of this.raised) this.i32[object + HEADER_REFCOUNT]--;
+    this.shown = [];
+    this.raised = [];
+  }
+
+  /** What the garbage holds is its own to release. */
+  keepValid(): void {
+    for (const { handles } of this.snapshots)
+      for (const handle of handles)
+        if (handle["@serial"] !== RELEASED)
+          Reflect.set(handle, "@serial", this.i32[handle["@address"] + HEADER_SERIAL]);
+  }
+
+  forget(): void {
+    this.asked = [];
+    this.snapshots = [];
+  }
+}
