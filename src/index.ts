@@ -23,6 +23,7 @@ export type { Checks, HeapOptions } from "./host/heap.js";
 export { Heap } from "./host/heap.js";
 export { IdentityMap } from "./host/identity-map.js";
 export { as, id, is, isA, refcount, release, retain, typeName } from "./host/ownership.js";
+export type { Pool, PoolOptions, PoolStats } from "./host/pool.js";
 export {
   any,
   bool,
@@ -58,6 +59,8 @@ export {
   HeapError,
   InvalidArgumentError,
   OutOfMemoryError,
+  PoolExhaustedError,
+  PoolInUseError,
   TypeMismatchError,
   UseAfterReleaseError,
 } from "./memory/errors.js";

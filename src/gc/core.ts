@@ -58,6 +58,7 @@ export class Core {
   readonly weakrefs: WeakReferences;
   readonly lifetime: Lifetime;
   readonly foreign: ForeignObjects;
+  readonly clearing: Clearing;
   /** Type of the list behind `gc.garbage`: never tracked, so that a collection sees its items as held from outside. */
   readonly garbageTypeId: number;
   /** Type of the list that holds the pending callbacks of a death. */
@@ -85,7 +86,7 @@ export class Core {
     this.pendingTypeId = this.registerInternalList("pending callbacks", TYPE_GC | TYPE_TRACKED_AT_BIRTH);
     this.lifetime = new Lifetime(this);
     this.foreign = new ForeignObjects(memory.i32, this.objects, this.lists, this.counts);
-    const clearing = new Clearing(
+    this.clearing = new Clearing(
       memory.i32,
       this.counts,
       this.lists,
@@ -97,7 +98,6 @@ export class Core {
     const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
     this.collector = new Collector({
       ...this,
-      clearing,
       partition,
       localPartition: new LocalPartition(memory.i32, this.traversal),
       finalization: new Finalization({ ...this, partition }),

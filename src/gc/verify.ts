@@ -264,7 +264,7 @@ class Verifier {
     const isObserved = (i32[type + L.TYPE_FLAGS] & (L.TYPE_FINALIZER | L.TYPE_FOREIGN)) !== 0;
     const isWeakref = i32[type + L.TYPE_KIND] === L.KIND_WEAKREF;
     if (isWeakref && i32[object + L.WEAKREF_TARGET] !== 0) this.verifyTarget(object);
-    if (isObserved || isWeakref)
+    if (isObserved || isWeakref || (header & L.FLAG_POOLED) !== 0)
       check((header & L.FLAG_OBSERVED) !== 0, I13, object, () => "its death would go unobserved");
   }
 
@@ -459,7 +459,8 @@ class Verifier {
       check(this.isGc(type), I9, object, () => "tracked, though its type cannot be");
       return;
     }
-    if (!this.isGc(type) || i32[L.CONTROL_USER_CODE] > 0) return;
+    const isInPool = (header & L.FLAG_POOLED) !== 0;
+    if (!this.isGc(type) || isInPool || i32[L.CONTROL_USER_CODE] > 0) return;
     const kind = i32[type + L.TYPE_KIND];
     check(
       kind === L.KIND_DICT || kind === L.KIND_TUPLE,

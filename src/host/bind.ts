@@ -43,6 +43,7 @@ import {
   tupleLayout,
   typeText,
 } from "./fields.js";
+import type { Fill } from "./fill.js";
 import { defineForeign } from "./foreign-view.js";
 import { defineList } from "./list-view.js";
 import {
@@ -81,6 +82,10 @@ export class BoundType {
   declare create: (init: unknown) => Address;
   /** Build an empty container. @returns a new reference */
   declare createEmpty: () => Address;
+  /** Structs: write a literal into an instance. */
+  declare fill: Fill;
+  /** Structs: what a zeroed instance still needs. */
+  declare nullAnySlots: (object: Address) => void;
   /** `heap.new` for this type: build, and wrap in a handle. */
   declare make: (type: unknown, init: unknown) => View;
 

@@ -7,6 +7,7 @@ import { FinalizerRegistry } from "./finalize.js";
 import { ForeignTable } from "./foreign.js";
 import type { HandleTracker } from "./handle.js";
 import type { Heap } from "./heap.js";
+import { PoolTable } from "./pool.js";
 import type { View } from "./view.js";
 
 export class Context {
@@ -17,6 +18,7 @@ export class Context {
   readonly callbacks: Callbacks;
   readonly finalizers = new FinalizerRegistry();
   readonly foreign: ForeignTable;
+  readonly pools: PoolTable;
   /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
   ownedHigh = 0;
   isDisposed = false;
@@ -36,6 +38,7 @@ export class Context {
     this.compiles = compiles;
     this.callbacks = new Callbacks(this);
     this.foreign = new ForeignTable(this);
+    this.pools = new PoolTable(this);
   }
 
   /** @throws HeapDisposedError */

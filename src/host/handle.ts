@@ -99,6 +99,26 @@ export class HandleTracker {
     return borrow;
   }
 
+  /** A reference that JavaScript holds without a handle: a pool's to what is in it. */
+  hold(object: Address): void {
+    this.i32[CONTROL_ROOT_COUNT]++;
+    this.countRoot(object, 1);
+  }
+
+  /** The opposite of `hold`; the reference is the caller's again. */
+  letGo(object: Address): void {
+    this.i32[CONTROL_ROOT_COUNT]--;
+    this.countRoot(object, -1);
+  }
+
+  private countRoot(object: Address, change: number): void {
+    const { roots } = this;
+    if (roots === undefined) return;
+    const count = (roots.get(object) ?? 0) + change;
+    if (count > 0) roots.set(object, count);
+    else roots.delete(object);
+  }
+
   /** Give the views of a type what they need to be handles. */
   defineRelease(type: BoundType, prototype: object): void {
     const release = this.makeRelease(type);
@@ -177,8 +197,7 @@ export class HandleTracker {
   /** A handle was made: count it as a root, and record it if it is its turn. */
   private note(handle: View, samplers: Sampler[]): void {
     const { id } = handle["@type"];
-    if (this.roots !== undefined)
-      this.roots.set(handle["@address"], (this.roots.get(handle["@address"]) ?? 0) + 1);
+    this.countRoot(handle["@address"], 1);
     samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
     const sampler = samplers[id];
     if (sampler.skip > 0) sampler.skip--;
@@ -212,11 +231,7 @@ export class HandleTracker {
         `This reference to a ${handle["@type"].name} is borrowed: it owns nothing that could be released.`,
       );
     markReleased(handle);
-    if (this.roots !== undefined) {
-      const left = (this.roots.get(address) ?? 0) - 1;
-      if (left > 0) this.roots.set(address, left);
-      else this.roots.delete(address);
-    }
+    this.countRoot(address, -1);
     if (typeof owner !== "symbol") {
       this.records.delete(owner);
       this.registry?.unregister(owner);

@@ -12,10 +12,21 @@ import { typeText } from "./fields.js";
 import type { AdoptOptions } from "./foreign.js";
 import { GarbageCollector } from "./gc-module.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
+import { checkPoolOptions, Pool, type PoolOptions } from "./pool.js";
 import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
 import { shutdown } from "./shutdown.js";
-import type { Borrowed, Escaped, Foreign, Handle, InitOf, ObjectType, ReadOf, RequiredOf } from "./types.js";
+import type {
+  AnyStruct,
+  Borrowed,
+  Escaped,
+  Foreign,
+  Handle,
+  InitOf,
+  ObjectType,
+  ReadOf,
+  RequiredOf,
+} from "./types.js";
 import { addressOf, asView } from "./view.js";
 import { WeakrefModule } from "./weakref-module.js";
 
@@ -157,6 +168,20 @@ export class Heap implements Disposable {
     this.context.requireOpen();
     const { dispose, name } = chooseDisposer(value);
     return this.context.foreign.adopt(value, dispose, options, name) as unknown as Handle<Foreign<V>>;
+  }
+
+  /**
+   * A pool of instances of a struct, made in advance: the last release of one returns it instead of freeing it. Worth it
+   * for structs whose making is dear (docs/ownership.md has the measurement). O(capacity).
+   * @throws InvalidArgumentError for a bad option, OutOfMemoryError
+   */
+  pool<T extends AnyStruct>(type: T, options: PoolOptions<ReadOf<T>>): Pool<T> {
+    this.context.requireOpen();
+    const descriptor = describe(type, "The type given to heap.pool");
+    if (descriptor["@kind"] !== "struct")
+      throw new InvalidArgumentError(`heap.pool takes a struct, got ${typeText(descriptor)}.`);
+    checkPoolOptions(options);
+    return new Pool<T>(this.context, this.context.binder.bind(descriptor), options);
   }
 
   /** Resolves when no asynchronous disposal is under way, those included that begin meanwhile. */

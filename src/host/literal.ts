@@ -31,15 +31,12 @@ import { asView } from "./view.js";
 
 /** A function that makes an instance from a literal and returns a new reference. */
 export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (init: unknown) => Address {
-  const { context, slots } = type;
+  const { context } = type;
   const { memory, objects, types } = context.core;
   const descriptor = types.descriptor(type.id);
   const isLeaf = memory.i32[descriptor + TYPE_BLOCK_KIND] === KIND_LEAF;
   const byCodecs = () => createByCodecs(type, codecs);
   if (memory.i32[descriptor + TYPE_SIZE_CLASS] < 0) return byCodecs(); // larger than half a page
-  const targets = slots.map(({ spec }) =>
-    hasOneTarget(spec) ? context.binder.bind(spec.targets[0]) : undefined,
-  );
   const captured = {
     i32: memory.i32,
     f64: memory.f64,
@@ -53,7 +50,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
     refuseKeys: (init: object) => refuseKeys(type, init),
     putNumber: (word: Address, value: number) => putNumber(memory, word, value),
     undo: (owned: OwnedBits[], highs: number[]) => disownAll(type, codecs, owned, highs),
-    ...Object.fromEntries(targets.map((target, index) => [`target${index}`, target])),
+    ...targetsOf(type),
   };
   return compile(
     captured,
@@ -61,6 +58,13 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
     byCodecs,
     context.compiles,
   );
+}
+
+/** The types that single-type references may lead to, by the names that the text has for them. */
+export function targetsOf({ context, slots }: BoundType): Record<string, BoundType> {
+  const named = slots.map(({ spec }, index) => [`target${index}`, spec] as const);
+  const single = named.filter(([, spec]) => hasOneTarget(spec));
+  return Object.fromEntries(single.map(([name, spec]) => [name, context.binder.bind(spec.targets[0])]));
 }
 
 // -- from text ------------------------------------------------------------------------------------
@@ -105,7 +109,7 @@ function readText(type: BoundType, index: number): string {
 }
 
 /** The commonest cases without a call: numbers, null, and a live object of the only type allowed. */
-function ownText(type: BoundType, index: number, own: string): string {
+export function ownText(type: BoundType, index: number, own: string): string {
   const { spec } = type.slots[index];
   const x = `x${index}`;
   if (spec.slot === SLOT_F64) return `if (typeof v === "number") ${x} = v; else { ${own} }`;
@@ -125,7 +129,7 @@ function missingText(type: BoundType, index: number): string {
   return spec.slot === SLOT_REF && !spec.isOptional ? `x${index} = codecs[${index}].ownDefault();` : "";
 }
 
-function putText(type: BoundType, index: number): string {
+export function putText(type: BoundType, index: number): string {
   const { offset, shift } = type.layout!.places[index];
   const x = `x${index}`;
   const word = `p + ${offset}`;
@@ -209,7 +213,7 @@ function zeroedWords(type: BoundType): number[] {
   return [...words];
 }
 
-function disownAll(
+export function disownAll(
   type: BoundType,
   codecs: readonly Codec[],
   owned: readonly OwnedBits[],
@@ -223,7 +227,7 @@ function disownAll(
 }
 
 /** @throws TypeMismatchError for what is no literal of this type at all */
-function checkLiteral(type: BoundType, init: unknown): void {
+export function checkLiteral(type: BoundType, init: unknown): void {
   const view = asView(init);
   if (view !== undefined)
     throw new TypeMismatchError(
@@ -243,7 +247,7 @@ function checkLiteral(type: BoundType, init: unknown): void {
  * of the fields read, or proves nothing: of a literal with a prototype of its own a field may be read from an accessor,
  * which is not among the keys, and make up for a key that is no field.
  */
-function refuseKeys(type: BoundType, init: object): void {
+export function refuseKeys(type: BoundType, init: object): void {
   const fields = type.slots.map(({ name }) => name);
   for (const key in init)
     if (!fields.includes(key))

@@ -28,6 +28,7 @@ export function shutdown(context: Context): void {
 
 function end(context: Context): void {
   context.foreign.postpone();
+  context.pools.closeAll();
   runAtExit(context);
   // Called by a finalizer or a callback: the death or collection that runs it holds references that are no handle's.
   if (!isInside(context.core)) {

@@ -2,6 +2,7 @@
 import { HEADER_SERIAL } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { type Codec, createCodec } from "./codec.js";
+import { fillFromLiteral, nullAnySlots } from "./fill.js";
 import { createFromLiteral } from "./literal.js";
 import { defineShown } from "./show.js";
 import { hide, stale, type View } from "./view.js";
@@ -21,6 +22,8 @@ export function defineStruct(type: BoundType): void {
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
   type.create = createFromLiteral(type, codecs);
+  type.fill = fillFromLiteral(type, codecs);
+  type.nullAnySlots = nullAnySlots(type, codecs);
 }
 
 /** Captured variables are parameters and never reassigned, so that the engine folds them into the code that inlines it. */

@@ -102,6 +102,38 @@ export class DeadReferenceError extends HeapError {
   }
 }
 
+/** All instances of a pool are out, and it does not grow. */
+export class PoolExhaustedError extends HeapError {
+  /** Instances of the pool. */
+  readonly capacity: number;
+  constructor(typeName: string, capacity: number) {
+    super(
+      "POOL_EXHAUSTED",
+      `All ${capacity} instances of this pool of ${typeName} are out. Release some, or make it with a larger capacity or { whenEmpty: "grow" }.`,
+    );
+    this.capacity = capacity;
+  }
+}
+
+/** A pool was disposed while instances were out. It goes on as before. */
+export class PoolInUseError extends HeapError {
+  /** How many instances are out. */
+  readonly out: number;
+  /** Where handles to them were made, as far as it was recorded (see `checks`). */
+  readonly madeAt: readonly string[];
+  constructor(typeName: string, out: number, madeAt: readonly string[]) {
+    const lines = madeAt.map((line) => `\n  made at ${line}`).join("");
+    const rest = out - madeAt.length;
+    const unknown = rest > 0 ? `\n  and ${rest} whose lines were not recorded, or that the heap holds` : "";
+    super(
+      "POOL_IN_USE",
+      `${out} of the instances of this pool of ${typeName} are out: release them first.${lines}${unknown}`,
+    );
+    this.out = out;
+    this.madeAt = madeAt;
+  }
+}
+
 /** A container changed in a way that an open iteration cannot follow. */
 export class ConcurrentModificationError extends HeapError {
   constructor(message: string) {

@@ -189,6 +189,8 @@ export const FLAG_FINALIZED = 1 << 18; // its finalizer has run (CPython: _PyGC_
 export const FLAG_OBSERVED = 1 << 19;
 /** Being dropped while a finalizer or callback runs: its slots may name what is gone. Only the verifier asks. */
 export const FLAG_DYING = 1 << 20;
+/** A pool's: its death gives it back to the pool, which is told by FLAG_OBSERVED as well. */
+export const FLAG_POOLED = 1 << 21;
 /** Serials have 30 bits: a small integer in every engine. */
 export const SERIAL_MAX = 0x3fffffff;
 /**

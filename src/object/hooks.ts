@@ -22,6 +22,11 @@ export interface Hooks {
   runFinalizer: (object: Address) => void;
   /** Call a weak reference's callback: a heap object, or (0) the JavaScript function of this number. The same of errors. */
   runCallback: (ref: Address, callback: Address, hostCallback: number) => void;
+  /**
+   * A pooled object has been finalized and its weak references are cut: drop its fields and offer it again.
+   * @returns false where the pool does not want it back: it is then freed like any other
+   */
+  returnToPool: (object: Address) => boolean;
   /** A foreign object goes: dispose its value, unless that was done before. What a disposer throws is reported. */
   disposeForeign: (object: Address) => void;
   /** What foreign values hold through handles, as a collection has to see it. */
@@ -54,6 +59,7 @@ export function createHooks(): Hooks {
     runFinalizer: nothing,
     runCallback: nothing,
     disposeForeign: nothing,
+    returnToPool: () => false,
     held: { show: nothing, hide: nothing, keepValid: nothing, forget: nothing },
     forgetCallback: nothing,
   };

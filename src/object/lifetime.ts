@@ -11,6 +11,7 @@ import {
   CONTROL_USER_CODE,
   FLAG_DYING,
   FLAG_FINALIZED,
+  FLAG_POOLED,
   FLAG_TRACKED,
   HEADER_REFCOUNT,
   HEADER_SERIAL,
@@ -75,18 +76,19 @@ export class Lifetime {
     return (this.i32[this.types.descriptorOf(object) + TYPE_FLAGS] & TYPE_FINALIZER) !== 0;
   }
 
-  /** The whole of it for one object, whose count is 0. @returns whether it was resurrected */
+  /** The whole of it for one object, whose count is 0. @returns whether it lives on: resurrected, or back in its pool */
   private beforeDeath(object: Address): boolean {
     const { i32 } = this;
     const hasFinalizer = this.hasFinalizer(object);
     i32[CONTROL_USER_CODE]++;
     try {
       if (hasFinalizer && !this.isFinalized(object) && this.finalize(object)) return true;
-      this.clearWeakrefs(object);
+      if (this.weakrefs.first(object) !== 0) this.clearWeakrefs(object);
       // Those that the callbacks have made go without a word.
-      if (hasFinalizer) for (const ref of [...this.weakrefs.list(object)]) this.weakrefs.cut(ref);
+      if (hasFinalizer && this.weakrefs.first(object) !== 0)
+        for (const ref of [...this.weakrefs.list(object)]) this.weakrefs.cut(ref);
       if (this.types.kindOf(object) === KIND_FOREIGN) this.hooks.disposeForeign(object);
-      return false;
+      return (i32[object + HEADER_TYPE] & FLAG_POOLED) !== 0 && this.hooks.returnToPool(object);
     } finally {
       i32[CONTROL_USER_CODE]--;
     }

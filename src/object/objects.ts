@@ -6,12 +6,16 @@ import {
   CONTROL_COUNTS,
   CONTROL_TRIGGER,
   CONTROL_YOUNG_CURSOR,
+  FLAG_OBSERVED,
+  FLAG_POOLED,
   FLAG_TRACKED,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_TYPE,
+  HEADER_WORDS,
   KIND_CONTAINER,
   KIND_LEAF,
+  TYPE_BLOCK_KIND,
   TYPE_FLAGS,
   TYPE_GC,
   TYPE_OBJECT_WORDS,
@@ -34,6 +38,11 @@ export interface Objects {
    * @param typeWord of the type table (`typeWord`)
    */
   createLeaf(typeWord: number, sizeClass: number): Address;
+  /**
+   * A zeroed instance that belongs to a pool, owned by the caller. It is not tracked and counts for nothing: that begins
+   * when it is acquired. @throws OutOfMemoryError
+   */
+  createPooled(typeId: number): Address;
   /** The same for an object that is tracked from birth, at the tail of generation 0: the hot path of `heap.new`. */
   createTracked(typeWord: number, sizeClass: number): Address;
 }
@@ -87,6 +96,16 @@ export function createObjects(
     return object;
   }
 
+  function createPooled(typeId: number): Address {
+    const type = types.descriptor(typeId);
+    const words = i32[type + TYPE_OBJECT_WORDS];
+    const object = allocator.allocate(i32[type + TYPE_BLOCK_KIND], words);
+    i32[object + HEADER_REFCOUNT] = 1;
+    i32[object + HEADER_TYPE] = types.typeWord(typeId) | FLAG_POOLED | FLAG_OBSERVED;
+    i32.fill(0, object + HEADER_WORDS, object + words);
+    return object;
+  }
+
   function createLarge(typeWord: number, words: number, flags: number): Address {
     const isGc = (flags & TYPE_GC) !== 0;
     if (isGc) {
@@ -110,5 +129,5 @@ export function createObjects(
     else i32[CONTROL_COUNTS] = count + 1;
   }
 
-  return { create, createLeaf, createTracked };
+  return { create, createLeaf, createTracked, createPooled };
 }

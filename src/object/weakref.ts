@@ -9,6 +9,7 @@ import {
   type Address,
   CONTROL_WEAKREFS,
   FLAG_OBSERVED,
+  FLAG_POOLED,
   HEADER_REFCOUNT,
   HEADER_TYPE,
   TYPE_FINALIZER,
@@ -191,6 +192,7 @@ export class WeakReferences {
     const type = this.types.descriptorOf(target);
     i32[target + i32[type + TYPE_WEAKREF_OFFSET]] = ref;
     if (ref !== 0) i32[target + HEADER_TYPE] |= FLAG_OBSERVED;
+    else if ((i32[target + HEADER_TYPE] & FLAG_POOLED) !== 0) return;
     else if ((i32[type + TYPE_FLAGS] & (TYPE_FINALIZER | TYPE_FOREIGN)) === 0)
       i32[target + HEADER_TYPE] &= ~FLAG_OBSERVED;
   }

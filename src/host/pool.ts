@@ -1,0 +1,275 @@
+/**
+ * Object pools: instances that are made once and lent again and again. The last release of one is a full death (finalizer,
+ * weak references, fields); then its block is not freed but zeroed, reset and offered again.
+ *
+ * What is in the pool is an untracked object with one reference, the pool's. Acquiring hands that reference over to the
+ * handle and tracks the object; neither that nor its return moves count0, so a pool does not hurry the collector.
+ */
+import { InvalidArgumentError, PoolExhaustedError, PoolInUseError } from "../memory/errors.js";
+import {
+  type Address,
+  FLAG_FINALIZED,
+  FLAG_OBSERVED,
+  FLAG_POOLED,
+  HEADER_REFCOUNT,
+  HEADER_SERIAL,
+  HEADER_TYPE,
+  HEADER_WORDS,
+  SERIAL_RETIRED,
+  TYPE_FINALIZER,
+  TYPE_FLAGS,
+  TYPE_OBJECT_WORDS,
+} from "../memory/layout.js";
+import { holdsReference } from "../object/slot.js";
+import type { BoundType } from "./bind.js";
+import type { Context } from "./context.js";
+import type { InstanceSource } from "./fill.js";
+import { show } from "./schema.js";
+import type { AnyStruct, Borrowed, Handle, InitOf, ReadOf, RequiredOf } from "./types.js";
+
+/** How to make a pool. */
+export interface PoolOptions<R> {
+  /** Instances made in advance. */
+  readonly capacity: number;
+  /** Called with an instance that has come back, zeroed and borrowed, before it is offered again; and with each new one. */
+  readonly reset?: (instance: R) => void;
+  /** What `acquire` does when all are out: "throw" (the default), or "grow": as many more again. */
+  readonly whenEmpty?: "throw" | "grow";
+}
+
+/** How well a pool serves. */
+export interface PoolStats {
+  /** Instances acquired from those at hand. */
+  readonly hits: number;
+  /** Acquisitions that found none: the pool grew, or refused. */
+  readonly misses: number;
+  /** The most that were out at one time. */
+  readonly highWater: number;
+}
+
+/** A death leaves a serial at most this much higher. */
+const SERIALS_A_LIFE = 8;
+
+/** Instances of one struct, lent and taken back. Made by `heap.pool`. */
+export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
+  private readonly context: Context;
+  private readonly type: BoundType;
+  private readonly reset: ((instance: never) => void) | undefined;
+  private readonly grows: boolean;
+  /** Words of an instance, and the type word of one in the pool. */
+  private readonly words: number;
+  private readonly typeWord: number;
+  private readonly holdsReferences: boolean;
+  private readonly source: InstanceSource;
+  /** Every instance, in or out. */
+  private readonly members = new Set<Address>();
+  /** Those at hand; the one that came back last goes out first. */
+  private free: Address[] = [];
+  private isClosed = false;
+  private hits = 0;
+  private misses = 0;
+  private highWater = 0;
+
+  /** @internal `heap.pool` makes them. */
+  constructor(context: Context, type: BoundType, options: PoolOptions<never>) {
+    this.context = context;
+    this.type = type;
+    this.reset = options.reset;
+    this.grows = options.whenEmpty === "grow";
+    this.source = {
+      take: () => this.take(),
+      giveBack: (instance) => context.core.counts.decref(instance),
+    };
+    this.words = context.core.memory.i32[context.core.types.descriptor(type.id) + TYPE_OBJECT_WORDS];
+    this.typeWord = context.core.types.typeWord(type.id) | FLAG_POOLED | FLAG_OBSERVED;
+    this.holdsReferences = type.slots.some(({ spec }) => holdsReference(spec.slot));
+    try {
+      this.add(options.capacity);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Instances at hand. */
+  get available(): number {
+    return this.free.length;
+  }
+  /** Instances in all. */
+  get capacity(): number {
+    return this.members.size;
+  }
+  /** Hits, misses and the high-water mark since the pool was made. */
+  get stats(): PoolStats {
+    return { hits: this.hits, misses: this.misses, highWater: this.highWater };
+  }
+
+  /**
+   * An instance with the fields of a literal; one that the literal leaves out has what `reset` left there, or its zero
+   * value. The caller owns the result; its last release brings the instance back.
+   * @throws PoolExhaustedError when all are out and the pool does not grow; OutOfMemoryError; and as `heap.new`
+   */
+  acquire(init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
+    this.requireOpen();
+    if (this.free.length > 0) this.hits++;
+    else this.refill();
+    const instance = this.type.fill(init, this.source);
+    return this.type.handle(instance) as unknown as Handle<ReadOf<T> & Borrowed>;
+  }
+
+  /**
+   * Free all instances.
+   * @throws PoolInUseError while some are out: it lists them, and the pool goes on as before
+   */
+  [Symbol.dispose](): void {
+    if (this.isClosed || this.context.isDisposed) return;
+    const out = this.capacity - this.available;
+    if (out > 0) throw new PoolInUseError(this.type.name, out, this.placesOut());
+    this.close();
+  }
+
+  // -- taking and returning -------------------------------------------------------------------
+
+  private take(): Address {
+    const { core, handles } = this.context;
+    this.requireOpen();
+    if (this.free.length === 0) this.refill(); // user code of the literal has taken the last
+    if (this.type.isGc) core.generations.openYoung();
+    const instance = this.free.pop()!;
+    handles.letGo(instance);
+    core.memory.i32[instance + HEADER_SERIAL]++; // what `reset` has kept
+    if (this.type.isGc) core.generations.track(instance);
+    this.highWater = Math.max(this.highWater, this.capacity - this.available);
+    return instance;
+  }
+
+  /** Where nothing is at hand. */
+  private refill(): void {
+    this.misses++;
+    if (!this.grows) throw new PoolExhaustedError(this.type.name, this.capacity);
+    try {
+      this.add(Math.max(1, this.capacity));
+    } catch (error) {
+      if (this.free.length === 0) throw error; // some are better than none
+    }
+  }
+
+  private add(count: number): void {
+    const { core, pools } = this.context;
+    for (let done = 0; done < count; done++) {
+      const instance = core.objects.createPooled(this.type.id);
+      this.members.add(instance);
+      pools.enter(instance, this);
+      this.offer(instance);
+    }
+  }
+
+  /** @internal An instance has died, but for its fields. @returns false: it is not wanted back */
+  takeBack(instance: Address): boolean {
+    const { core, pools } = this.context;
+    const { i32 } = core.memory;
+    if (this.isClosed || i32[instance + HEADER_SERIAL] >= SERIAL_RETIRED - SERIALS_A_LIFE) {
+      this.members.delete(instance);
+      pools.leave(instance);
+      return false;
+    }
+    if (this.holdsReferences) core.clearing.clear(instance);
+    for (let word = instance + HEADER_WORDS; word < instance + this.words; word++) i32[word] = 0;
+    i32[instance + HEADER_TYPE] = this.typeWord;
+    i32[instance + HEADER_SERIAL]++;
+    i32[instance + HEADER_REFCOUNT] = 1;
+    this.offer(instance);
+    return true;
+  }
+
+  /** Reset a zeroed instance and put it at hand. Who keeps it from within `reset` has acquired it. */
+  private offer(instance: Address): void {
+    const { core, handles } = this.context;
+    const { i32 } = core.memory;
+    this.type.nullAnySlots(instance);
+    handles.hold(instance);
+    const { reset } = this;
+    if (reset !== undefined)
+      this.context.callBack("a pool's reset", () => reset(this.type.view(instance) as never));
+    if (i32[instance + HEADER_REFCOUNT] === 1 && !this.isClosed) this.free.push(instance);
+    else {
+      handles.letGo(instance);
+      core.counts.decref(instance);
+    }
+  }
+
+  // -- the end --------------------------------------------------------------------------------
+
+  /** @internal Let every instance be an object like any other; those at hand are freed. */
+  close(): void {
+    const { core, handles, pools } = this.context;
+    const { i32 } = core.memory;
+    this.isClosed = true;
+    const { free } = this;
+    this.free = [];
+    for (const member of this.members) {
+      pools.leave(member);
+      i32[member + HEADER_TYPE] &= ~FLAG_POOLED;
+      const hasFinalizer = (i32[core.types.descriptor(this.type.id) + TYPE_FLAGS] & TYPE_FINALIZER) !== 0;
+      if (!hasFinalizer && core.weakrefs.first(member) === 0) i32[member + HEADER_TYPE] &= ~FLAG_OBSERVED;
+    }
+    this.members.clear();
+    for (const instance of free) {
+      i32[instance + HEADER_TYPE] |= FLAG_FINALIZED; // nobody has used it since its last death
+      handles.letGo(instance);
+      core.counts.decref(instance);
+    }
+  }
+
+  /** Where the handles of instances that are out were made, as far as it was recorded. */
+  private placesOut(): string[] {
+    const places: string[] = [];
+    const free = new Set(this.free);
+    for (const { address, madeAt } of this.context.handles.records)
+      if (this.members.has(address) && !free.has(address)) places.push(madeAt.split("\n", 1)[0]);
+    return places;
+  }
+
+  private requireOpen(): void {
+    this.context.requireOpen();
+    if (this.isClosed)
+      throw new InvalidArgumentError("This pool is closed: nothing can be acquired from it.");
+  }
+}
+
+/** The pools of a heap, by the instances that they lend. */
+export class PoolTable {
+  private readonly poolOf = new Map<Address, Pool>();
+
+  constructor(context: Context) {
+    context.core.hooks.returnToPool = (instance) => this.poolOf.get(instance)?.takeBack(instance) ?? false;
+  }
+
+  enter(instance: Address, pool: Pool): void {
+    this.poolOf.set(instance, pool);
+  }
+
+  leave(instance: Address): void {
+    this.poolOf.delete(instance);
+  }
+
+  /** The heap ends: what is in pools is freed, what is out dies like any other object. */
+  closeAll(): void {
+    for (const pool of new Set(this.poolOf.values())) pool.close();
+  }
+}
+
+/** @throws InvalidArgumentError */
+export function checkPoolOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null)
+    throw new InvalidArgumentError(`heap.pool takes an object of options, got ${show(options)}.`);
+  const { capacity, reset, whenEmpty } = options as Record<string, unknown>;
+  if (!Number.isInteger(capacity) || (capacity as number) < 1)
+    throw new InvalidArgumentError(
+      `A pool's capacity must be a whole number of at least 1, got ${show(capacity)}.`,
+    );
+  if (reset !== undefined && typeof reset !== "function")
+    throw new InvalidArgumentError(`A pool's reset must be a function, got ${show(reset)}.`);
+  if (whenEmpty !== undefined && whenEmpty !== "throw" && whenEmpty !== "grow")
+    throw new InvalidArgumentError(`A pool's whenEmpty must be "throw" or "grow", got ${show(whenEmpty)}.`);
+}
