@@ -169,6 +169,11 @@ export class Collector {
     }
   }
 
+  /** What one reference to an object keeps alive; undefined where that cannot be told within so many objects. */
+  findKeptBy(object: Address, objectsMax: number): Address[] | undefined {
+    return this.parts.localPartition.findKeptBy(object, objectsMax);
+  }
+
   /** @param seeds read once no user code runs any more */
   private findGarbage(seeds: Iterable<Address>): Address[] {
     const { hooks, generations, localPartition } = this.parts;

@@ -17,11 +17,34 @@ export class LocalPartition {
   }
 
   /**
+   * What would die or become garbage if one reference to an object went: the object and all that it alone keeps alive,
+   * whether the collector looks at it or not. Strings are not counted. Changes nothing.
+   * @param objectsMax give up, and return undefined, beyond so many objects to look at
+   */
+  findKeptBy(object: Address, objectsMax: number): Address[] | undefined {
+    const internal = new Map<Address, number>([[object, 1]]);
+    const queue = [object];
+    for (let index = 0; index < queue.length; index++) {
+      if (queue.length > objectsMax) return undefined;
+      for (const referent of this.referents(queue[index])) {
+        const known = internal.get(referent);
+        internal.set(referent, (known ?? 0) + 1);
+        if (known === undefined) queue.push(referent);
+      }
+    }
+    return this.unreached(internal);
+  }
+
+  /**
    * The unreachable among what the seeds reach, seeds included, in the order in which they were found. Changes nothing.
    * O(references of what they reach).
    */
   find(seeds: Iterable<Address>): Address[] {
-    const internal = this.countReferences(seeds);
+    return this.unreached(this.countReferences(seeds));
+  }
+
+  /** Those that nothing outside reaches, given the references to each that are explained. */
+  private unreached(internal: ReadonlyMap<Address, number>): Address[] {
     const reachable = new Set<Address>();
     const queue: Address[] = [];
     const reach = (object: Address) => {

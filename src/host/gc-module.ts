@@ -100,7 +100,10 @@ export class GarbageCollector {
    * @throws InvalidArgumentError for a generation other than 0, 1 or 2
    */
   collect(generation: Generation = 2): number {
-    return this.core.collector.collect(checkGeneration(generation));
+    checkGeneration(generation);
+    this.context.requireOpen();
+    this.context.handles.releaseLeaked();
+    return this.core.collector.collect(generation);
   }
 
   /** Let allocations start collections (the default). */
@@ -142,15 +145,31 @@ export class GarbageCollector {
     const { collector, allocator, types } = this.core;
     const garbage = collector.findPending();
     const byType = new Map<string, number>();
-    let [bytes, adoptedBytes] = [0, 0];
+    let bytes = 0;
     for (const object of garbage) {
       const { name } = this.context.binder.typeOf(object);
       byType.set(name, (byType.get(name) ?? 0) + 1);
       bytes += objectBytes(allocator, types, object);
-      if (types.kindOf(object) === KIND_FOREIGN)
-        adoptedBytes += this.context.foreign.recordOf(object)?.bytes ?? 0;
     }
-    return { objects: garbage.length, bytes, adoptedBytes, byType };
+    return { objects: garbage.length, bytes, adoptedBytes: this.adoptedBytesOf(garbage), byType };
+  }
+
+  /** Of the values that are garbage, and of those that only garbage refers to. */
+  private adoptedBytesOf(garbage: readonly Address[]): number {
+    const { memory, traversal, types } = this.core;
+    const references = new Map<Address, number>();
+    for (const object of garbage) {
+      if (types.kindOf(object) === KIND_FOREIGN) references.set(object, Number.POSITIVE_INFINITY);
+      const count = traversal.collect(object);
+      for (const referent of traversal.referents.subarray(0, count))
+        if (types.kindOf(referent) === KIND_FOREIGN)
+          references.set(referent, (references.get(referent) ?? 0) + 1);
+    }
+    let bytes = 0;
+    for (const [object, count] of references)
+      if (count >= memory.i32[object + HEADER_REFCOUNT])
+        bytes += this.context.foreign.recordOf(object)?.bytes ?? 0;
+    return bytes;
   }
 
   /**

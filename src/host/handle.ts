@@ -9,7 +9,8 @@
  *   verify, stress    also how many each object has, so that the verifier can explain every count
  */
 import { DoubleReleaseError, InvalidArgumentError } from "../memory/errors.js";
-import { type Address, CONTROL_ROOT_COUNT, HEADER_SERIAL } from "../memory/layout.js";
+import { type Address, CONTROL_ROOT_COUNT, CONTROL_USER_CODE, HEADER_SERIAL } from "../memory/layout.js";
+import { objectBytes } from "../object/size.js";
 import type { BoundType } from "./bind.js";
 import { compile } from "./compile.js";
 import type { Context } from "./context.js";
@@ -22,12 +23,16 @@ export interface HandleRecord {
   readonly owner: symbol;
   readonly type: BoundType;
   readonly address: Address;
-  /** Stack frames, innermost first, one a line. */
-  readonly madeAt: string;
+  readonly serial: number;
+  /** Stack frames, innermost first, one a line; undefined where the handle is watched, but its line was not kept. */
+  readonly madeAt: string | undefined;
   releasedAt?: string;
   /** Dropped by JavaScript and told so: it still counts as a root. */
   isReported?: boolean;
 }
+
+/** A handle whose line was kept. */
+export type RecordedHandle = HandleRecord & { readonly madeAt: string };
 
 /** A handle that was not released: its object can never be freed. */
 export interface LeakedHandle {
@@ -39,7 +44,15 @@ export interface LeakedHandle {
   readonly typeName: string;
   /** Stack frames of the call that made it, innermost first, one a line. */
   readonly madeAt: string;
+  /**
+   * What would be freed with it, the object included; undefined where that cannot be told cheaply (of more than 10,000
+   * objects, or inside a finalizer).
+   */
+  readonly keepsAlive: { readonly objects: number; readonly bytes: number } | undefined;
 }
+
+/** How far a report of a leaked handle looks. */
+const KEPT_OBJECTS_MAX = 10_000;
 
 /** Every handle of a type is recorded until this many were, and again when a sample shows a line not seen before. */
 const RECORDED_FIRST = 100;
@@ -61,6 +74,8 @@ export interface HandleOptions {
   readonly every?: number | undefined;
   /** Keep count of the handles of each object. */
   readonly countsRoots: boolean;
+  /** Release what JavaScript drops. */
+  readonly releasesLeaked: boolean;
 }
 
 export class HandleTracker {
@@ -70,7 +85,9 @@ export class HandleTracker {
   /** Handles by object, in `verify` and `stress`. */
   readonly roots: Map<Address, number> | undefined;
   /** Recorded handles that live. */
-  readonly records = new Set<HandleRecord>();
+  readonly records = new Set<RecordedHandle>();
+  /** Dropped by JavaScript, to be released at the next occasion; it may not be done where the host's collector tells it. */
+  private readonly leaked: HandleRecord[] = [];
   private readonly registry: FinalizationRegistry<HandleRecord> | undefined;
   /** By type: of the handles that `heap.new` makes. */
   private readonly newSamplers: Sampler[] = [];
@@ -82,8 +99,8 @@ export class HandleTracker {
     this.options = options;
     this.i32 = context.core.memory.i32;
     this.roots = options.countsRoots ? new Map() : undefined;
-    if (options.isRecording && typeof FinalizationRegistry === "function")
-      this.registry = new FinalizationRegistry((record) => this.reportLeak(record));
+    if ((options.isRecording || options.releasesLeaked) && typeof FinalizationRegistry === "function")
+      this.registry = new FinalizationRegistry((record) => this.noteDropped(record));
   }
 
   /** A handle that takes over a reference its caller owns. */
@@ -95,7 +112,7 @@ export class HandleTracker {
   adopt(borrow: View): View {
     this.i32[CONTROL_ROOT_COUNT]++;
     borrow["@owner"] = OWNED;
-    if (this.options.isRecording) this.note(borrow, this.otherSamplers);
+    if (this.isNoting) this.note(borrow, this.otherSamplers);
     return borrow;
   }
 
@@ -164,11 +181,15 @@ export class HandleTracker {
   makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => View {
     const { i32, context } = this;
     const { create, View, descriptor } = type;
-    const note = this.options.isRecording ? (handle: View) => this.note(handle, this.newSamplers) : undefined;
+    const note = this.isNoting ? (handle: View) => this.note(handle, this.newSamplers) : undefined;
     const check = (other: unknown) => context.binder.bind(other as typeof descriptor);
+    const { leaked } = this;
+    const releases = this.options.releasesLeaked;
+    const releaseLeaked = () => this.releaseLeaked();
     return compile(
-      { i32, context, create, View, OWNED, descriptor, check, note },
+      { i32, context, create, View, OWNED, descriptor, check, note, leaked, releaseLeaked },
       `/* type ${type.id} */ return function make(type, init) {
+        ${releases ? "if (leaked.length > 0) releaseLeaked();" : ""}
         if (type !== descriptor) check(type);
         const address = create(init);
         if (context.isDisposed) context.requireOpen(); // by a getter of the literal
@@ -179,6 +200,7 @@ export class HandleTracker {
         return handle;
       }`,
       () => (other: unknown, init: unknown) => {
+        if (leaked.length > 0) releaseLeaked();
         if (other !== descriptor) check(other);
         const address = create(init);
         context.requireOpen();
@@ -192,16 +214,27 @@ export class HandleTracker {
     );
   }
 
+  private get isNoting(): boolean {
+    return this.options.isRecording || this.options.releasesLeaked;
+  }
+
   // -- records --------------------------------------------------------------------------------
 
   /** A handle was made: count it as a root, and record it if it is its turn. */
   private note(handle: View, samplers: Sampler[]): void {
     const { id } = handle["@type"];
     this.countRoot(handle["@address"], 1);
+    if (!this.options.isRecording) {
+      this.watch(handle, undefined);
+      return;
+    }
     samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
     const sampler = samplers[id];
-    if (sampler.skip > 0) sampler.skip--;
-    else this.record(handle, sampler);
+    if (sampler.skip === 0) this.record(handle, sampler);
+    else {
+      sampler.skip--;
+      if (this.options.releasesLeaked) this.watch(handle, undefined);
+    }
   }
 
   private record(handle: View, sampler: Sampler): void {
@@ -213,10 +246,21 @@ export class HandleTracker {
     }
     if (sampler.burst > 0) sampler.burst--;
     sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
-    const record: HandleRecord = { owner: OWNED, type: handle["@type"], address: handle["@address"], madeAt };
+    this.records.add(this.watch(handle, madeAt) as RecordedHandle);
+  }
+
+  /** Have JavaScript tell when it drops a handle. */
+  private watch(handle: View, madeAt: string | undefined): HandleRecord {
+    const record: HandleRecord = {
+      owner: OWNED,
+      type: handle["@type"],
+      address: handle["@address"],
+      serial: handle["@serial"],
+      madeAt,
+    };
     handle["@owner"] = record;
-    this.records.add(record);
     this.registry?.register(handle, record, record);
+    return record;
   }
 
   /**
@@ -233,23 +277,37 @@ export class HandleTracker {
     markReleased(handle);
     this.countRoot(address, -1);
     if (typeof owner !== "symbol") {
-      this.records.delete(owner);
+      this.records.delete(owner as RecordedHandle);
       this.registry?.unregister(owner);
     }
     this.i32[CONTROL_ROOT_COUNT]--;
     this.context.core.counts.decref(address);
-    if (typeof owner !== "symbol") owner.releasedAt = captureSite();
+    if (typeof owner !== "symbol" && owner.madeAt !== undefined) owner.releasedAt = captureSite();
   }
 
-  private reportLeak(record: HandleRecord): void {
+  private noteDropped(record: HandleRecord): void {
     if (this.context.isDisposed) return;
-    record.isReported = true;
-    this.tell(record, "dropped", 1);
+    if (record.madeAt !== undefined) {
+      record.isReported = true;
+      this.tell(record as RecordedHandle, "dropped", 1);
+    }
+    if (this.options.releasesLeaked) this.leaked.push(record);
+  }
+
+  /** Release the handles that JavaScript has dropped. Called where a program may expect deaths: `new`, `collect`. */
+  releaseLeaked(): void {
+    for (let record = this.leaked.pop(); record !== undefined; record = this.leaked.pop()) {
+      const { address, serial } = record;
+      if (this.i32[address + HEADER_SERIAL] !== serial) continue; // its heap ends
+      this.records.delete(record as RecordedHandle);
+      this.letGo(address);
+      this.context.core.counts.decref(address);
+    }
   }
 
   /** The heap ends: whoever still has a handle has leaked it. Only recorded ones are known. */
   reportLive(): void {
-    const groups = new Map<string, HandleRecord[]>();
+    const groups = new Map<string, RecordedHandle[]>();
     for (const record of this.records) {
       if (record.isReported) continue;
       const origin = `${record.type.name} ${record.madeAt}`;
@@ -260,8 +318,23 @@ export class HandleTracker {
     for (const [first, ...others] of groups.values()) this.tell(first, "shutdown", others.length + 1);
   }
 
-  private tell(record: HandleRecord, when: "dropped" | "shutdown", count: number): void {
-    const leak: LeakedHandle = { when, count, typeName: record.type.name, madeAt: record.madeAt };
+  private keptBy(object: Address): LeakedHandle["keepsAlive"] {
+    const { collector, allocator, types, trigger } = this.context.core;
+    if (trigger.isCollecting || this.i32[CONTROL_USER_CODE] > 0) return undefined;
+    const kept = collector.findKeptBy(object, KEPT_OBJECTS_MAX);
+    if (kept === undefined) return undefined;
+    const bytes = kept.reduce((sum, one) => sum + objectBytes(allocator, types, one), 0);
+    return { objects: kept.length, bytes };
+  }
+
+  private tell(record: RecordedHandle, when: "dropped" | "shutdown", count: number): void {
+    const leak: LeakedHandle = {
+      when,
+      count,
+      typeName: record.type.name,
+      madeAt: record.madeAt,
+      keepsAlive: this.keptBy(record.address),
+    };
     this.context.callBack("heap.onLeakedHandle", () => this.context.heap.onLeakedHandle(leak));
   }
 }

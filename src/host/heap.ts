@@ -58,6 +58,12 @@ export interface HeapOptions {
   readonly maximumBytes?: number;
   /** How closely the heap watches itself and its handles. Default: OUROHEAP_CHECKS, else as `Checks` says. */
   readonly checks?: Checks;
+  /**
+   * What happens to a handle that JavaScript drops without release: "report" (the default; with `checks` off nothing), or
+   * "release" as well, at the next `heap.new` or `gc.collect()` after JavaScript's collector has noticed. That costs a
+   * microsecond a handle, and when counts fall then depends on V8.
+   */
+  readonly leakedHandles?: "report" | "release";
 }
 
 /** A memory outside V8 with Python's garbage collection: make objects with `new`, and let their counts free them. */
@@ -93,6 +99,7 @@ export class Heap implements Disposable {
       isRecording: level !== "off",
       every,
       countsRoots: verifies,
+      releasesLeaked: readLeakedHandles(options.leakedHandles) === "release",
     });
     new Binder(this.context);
     this.gc = new GarbageCollector(this.context);
@@ -276,6 +283,11 @@ function readChecks(checks: unknown): { level: string; every?: number } {
       `checks.handles.every must be a whole number of at least 1, got ${show(every)}.`,
     );
   return { level: "handles", every };
+}
+
+function readLeakedHandles(leakedHandles: unknown = "report"): string {
+  if (leakedHandles === "report" || leakedHandles === "release") return leakedHandles;
+  throw new InvalidArgumentError(`leakedHandles must be "report" or "release", got ${show(leakedHandles)}.`);
 }
 
 function defaultChecks(): Checks {
