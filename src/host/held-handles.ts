@@ -12,7 +12,7 @@ import type { Context } from "./context.js";
 import type { ForeignRecord } from "./foreign.js";
 import { isOwned } from "./handle.js";
 import { show } from "./schema.js";
-import { asView, RELEASED, type View } from "./view.js";
+import { asView, BORROWED, RELEASED, type View } from "./view.js";
 
 /** A foreign object and the handles that its value named, for one collection. */
 interface Snapshot {
@@ -58,7 +58,7 @@ export class HeldHandles implements HeldReferences {
         if (view === undefined || view["@type"].context !== this.context)
           throw new InvalidArgumentError(`\`traverse\` names handles of this heap, got ${show(named)}.`);
         if (isOwned(view)) handles.add(view);
-        else if (view["@serial"] !== RELEASED)
+        else if (view["@owner"] === BORROWED)
           throw new InvalidArgumentError(
             `\`traverse\` names the handles that the value owns; this reference to a ${view["@type"].name} is borrowed.`,
           );
