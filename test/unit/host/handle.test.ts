@@ -414,6 +414,50 @@ describe("a handle that is dropped without release", () => {
     expect(kept).toHaveLength(3);
   });
 
+  it("is told with what it keeps alive", async () => {
+    const heap = makeHeap(recordAll);
+    const leaks = watch(heap);
+    (() => {
+      const node = heap.new(Node, { next: { next: {} } });
+      node.next!.next!.next = node;
+    })();
+    await settle(() => leaks.length > 0);
+    expect(leaks[0].keepsAlive?.objects).toBe(3);
+    expect(leaks[0].keepsAlive?.bytes).toBeGreaterThanOrEqual(3 * 24);
+  });
+
+  it("is released too, where the heap was told to, at the next new or collect", async () => {
+    for (const checks of ["off", "handles", "verify"] as const) {
+      for (const occasion of ["new", "collect"]) {
+        const heap = makeHeap({ checks, leakedHandles: "release" });
+        const leaks = watch(heap);
+        using kept = heap.new(Node, { value: 3 });
+        (() => {
+          for (let count = 0; count < 150; count++) heap.new(Point, {});
+          heap.new(Node, {}).next = kept;
+        })();
+        await settle(() => leaks.length >= 101);
+        const { allocator } = Heap.contextOf(heap).core;
+        const live = () => [...allocator.objects()].length;
+        const before = live();
+        if (occasion === "new") release(heap.new(Point, {}));
+        else heap.gc.collect();
+        expect([before - live(), refcount(kept)]).toEqual([151, 1]);
+        verify(heap);
+        expect(leaks).toHaveLength(checks === "off" ? 0 : 101);
+      }
+    }
+  });
+
+  it("that was released in time is not released again", async () => {
+    const heap = makeHeap({ leakedHandles: "release" });
+    using kept = heap.new(Node, {});
+    (() => release(retain(kept)))();
+    await settle(() => false);
+    heap.gc.collect();
+    expect(refcount(kept)).toBe(1);
+  });
+
   it("is not reported if it was released, is held, was not recorded, or its heap told of it when it ended", async () => {
     const released = makeHeap(recordAll);
     const held = makeHeap(recordAll);

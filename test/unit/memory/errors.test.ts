@@ -7,6 +7,8 @@ const {
   DoubleReleaseError,
   AlreadyAdoptedError,
   HeapCorruptionError,
+  PoolExhaustedError,
+  PoolInUseError,
   HeapDisposedError,
   HeapError,
   InvalidArgumentError,
@@ -29,6 +31,8 @@ const samples: [name: string, code: string, error: errors.HeapError][] = [
   ["DeadReferenceError", "DEAD_REFERENCE", new DeadReferenceError("text")],
   ["HeapDisposedError", "HEAP_DISPOSED", new HeapDisposedError()],
   ["AlreadyAdoptedError", "ALREADY_ADOPTED", new AlreadyAdoptedError("an object", "f (a.js:1:1)")],
+  ["PoolExhaustedError", "POOL_EXHAUSTED", new PoolExhaustedError("Particle", 10)],
+  ["PoolInUseError", "POOL_IN_USE", new PoolInUseError("Particle", 2, ["f (a.js:1:1)"])],
   ["HeapCorruptionError", "HEAP_CORRUPTION", new HeapCorruptionError("I3 blocks", 4096, "serial 0")],
 ];
 
