@@ -19,8 +19,10 @@ function floorText(line) {
   if (line.skipped !== undefined) return `skipped: ${line.skipped}`;
   if (line.ceiling !== undefined)
     return `at most ${line.ceiling} B: ${line.ours_ms <= line.ceiling ? "held" : "BROKEN"}`;
-  if (line.floor === undefined) return "";
-  return `${line.floor}: ${line.ratio >= line.floor ? "held" : "BROKEN"}`;
+  if (line.ceiling_ns !== undefined)
+    return `at most ${line.ceiling_ns} ns: ${line.ours_ns} ${line.ours_ns <= line.ceiling_ns ? "held" : "BROKEN"}`;
+  if (line.floor === undefined) return line.ours_ns === undefined ? "" : `${line.ours_ns} ns`;
+  return `${Number(line.floor.toPrecision(3))}: ${line.ratio >= line.floor ? "held" : "BROKEN"}`;
 }
 
 const print = (cells) =>

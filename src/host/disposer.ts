@@ -19,19 +19,25 @@ const METHOD_NAMES = ["delete", "dispose", "free", "destroy", "close", "release"
 
 /**
  * What would end this value. The language's protocols come first, as `using` and `await using` take them; then the only
- * method of a known name that needs no argument (`Map.prototype.delete` does).
+ * method of a known name that needs no argument (`Map.prototype.delete` does). Where the protocol is merely another name
+ * of one such method and there is a second that differs (CanvasKit's surfaces have `delete` and `dispose`), the choice is
+ * as ambiguous as without it.
  * @throws InvalidArgumentError where there is none, or several that differ
  */
 export function chooseDisposer(value: unknown): ChosenDisposer {
   if ((typeof value !== "object" || value === null) && typeof value !== "function")
     throw new InvalidArgumentError(
-      `heap.own takes an object that can be disposed, got ${show(value)}. Say how with heap.adopt(value, dispose).`,
+      value === null || value === undefined
+        ? `heap.own takes an object that can be disposed, got ${show(value)}: has the library that should have made it failed?`
+        : `heap.own takes an object that can be disposed, got ${show(value)}. Say how with heap.adopt(value, dispose).`,
     );
   const members = value as Record<string | symbol, unknown>;
-  for (const [symbol, name] of protocols())
-    if (typeof members[symbol] === "function") return { name, dispose: call(symbol) };
   const found = METHOD_NAMES.filter((name) => isDisposal(members[name], name));
   const distinct = new Set(found.map((name) => members[name]));
+  for (const [symbol, name] of protocols()) {
+    const isAmbiguous = distinct.has(members[symbol]) && distinct.size > 1;
+    if (typeof members[symbol] === "function" && !isAmbiguous) return { name, dispose: call(symbol) };
+  }
   if (distinct.size === 1) return { name: found[0], dispose: call(found[0]) };
   const list = found.map((name) => `.${name}()`).join(", ");
   throw new InvalidArgumentError(

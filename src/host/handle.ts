@@ -88,6 +88,9 @@ export class HandleTracker {
   readonly records = new Set<RecordedHandle>();
   /** Dropped by JavaScript, to be released at the next occasion; it may not be done where the host's collector tells it. */
   private readonly leaked: HandleRecord[] = [];
+  /** Whether anything is kept of any handle; and whether it is nothing for most. */
+  private readonly isNoting: boolean;
+  private readonly isSampling: boolean;
   private readonly registry: FinalizationRegistry<HandleRecord> | undefined;
   /** By type: of the handles that `heap.new` makes. */
   private readonly newSamplers: Sampler[] = [];
@@ -99,7 +102,9 @@ export class HandleTracker {
     this.options = options;
     this.i32 = context.core.memory.i32;
     this.roots = options.countsRoots ? new Map() : undefined;
-    if ((options.isRecording || options.releasesLeaked) && typeof FinalizationRegistry === "function")
+    this.isNoting = options.isRecording || options.releasesLeaked;
+    this.isSampling = options.isRecording && !options.releasesLeaked && !options.countsRoots;
+    if (this.isNoting && typeof FinalizationRegistry === "function")
       this.registry = new FinalizationRegistry((record) => this.noteDropped(record));
   }
 
@@ -112,7 +117,10 @@ export class HandleTracker {
   adopt(borrow: View): View {
     this.i32[CONTROL_ROOT_COUNT]++;
     borrow["@owner"] = OWNED;
-    if (this.isNoting) this.note(borrow, this.otherSamplers);
+    if (!this.isNoting) return borrow;
+    const sampler = this.isSampling ? this.otherSamplers[borrow["@type"].id] : undefined;
+    if (sampler !== undefined && sampler.skip > 0) sampler.skip--;
+    else this.note(borrow, this.otherSamplers);
     return borrow;
   }
 
@@ -214,10 +222,6 @@ export class HandleTracker {
     );
   }
 
-  private get isNoting(): boolean {
-    return this.options.isRecording || this.options.releasesLeaked;
-  }
-
   // -- records --------------------------------------------------------------------------------
 
   /** A handle was made: count it as a root, and record it if it is its turn. */
@@ -305,11 +309,13 @@ export class HandleTracker {
     }
   }
 
-  /** The heap ends: whoever still has a handle has leaked it. Only recorded ones are known. */
+  /** The heap ends: whoever still has a handle has leaked it, but for values that the heap owns. Only recorded ones are known. */
   reportLive(): void {
+    if (this.records.size === 0) return;
+    const owned = new Set([...this.context.foreign.held.all()].map((handle) => handle["@owner"]));
     const groups = new Map<string, RecordedHandle[]>();
     for (const record of this.records) {
-      if (record.isReported) continue;
+      if (record.isReported || owned.has(record)) continue;
       const origin = `${record.type.name} ${record.madeAt}`;
       const group = groups.get(origin);
       if (group === undefined) groups.set(origin, [record]);

@@ -209,7 +209,7 @@ export class Heap implements Disposable {
 
   /** An open scope: `using scope = heap.scope()`. Lexical, hence safe across `await`. */
   scope(): Scope;
-  /** An async body: the scope closes when the promise settles. */
+  /** An async body: the scope closes when the promise settles, and the asynchronous disposals that this causes are awaited. */
   scope<R>(body: (scope: Scope) => Promise<R>): Promise<Escaped<R>>;
   /** Run `body`, then release all it made but a returned handle, or an array of them. */
   scope<R>(body: (scope: Scope) => R): Escaped<R>;

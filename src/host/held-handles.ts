@@ -70,6 +70,14 @@ export class HeldHandles implements HeldReferences {
     return [...handles];
   }
 
+  /** The handles of all values: whoever reports handles leaves them out, because they have an owner. Runs user code. */
+  all(): Set<View> {
+    const handles = new Set<View>();
+    for (const records of this.byGeneration)
+      for (const record of [...records]) for (const handle of this.handlesOf(record)) handles.add(handle);
+    return handles;
+  }
+
   /** Ask first, all of them: what they name is looked at when no user code runs any more. */
   show(generation?: number): void {
     if (generation === undefined) this.asked = this.byGeneration.flatMap((records) => [...records]);

@@ -109,10 +109,15 @@ export class Scope implements Disposable, AsyncDisposable {
    * with goes to `heap.onUnraisable`.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.waitForDisposals(() => this[Symbol.dispose]());
+  }
+
+  /** @internal Close in some way, and wait for the asynchronous disposals that it causes. */
+  async waitForDisposals(close: () => void): Promise<void> {
     const { foreign } = this.context;
     const before = new Set(foreign.underWay);
     try {
-      this[Symbol.dispose]();
+      close();
     } finally {
       await Promise.all([...foreign.underWay].filter((disposal) => !before.has(disposal)));
     }
@@ -204,9 +209,14 @@ async function settle<R>(scope: Scope, promise: R): Promise<Awaited<R>> {
   try {
     result = await promise;
   } catch (error) {
-    throw closeAfter(scope, error);
+    let reason = error;
+    await scope.waitForDisposals(() => {
+      reason = closeAfter(scope, error);
+    });
+    throw reason;
   }
-  return letEscape(scope, result);
+  await scope.waitForDisposals(() => letEscape(scope, result));
+  return result;
 }
 
 /** The body threw: close, and keep its error even if closing throws too. */

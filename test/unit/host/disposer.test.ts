@@ -40,6 +40,16 @@ describe("the disposer of a value", () => {
     expect([chosen.name, value.count]).toEqual(["delete", 1]);
   });
 
+  it("is ambiguous where the language's is only another name of one of several", () => {
+    class Surface {
+      delete(): void {}
+      dispose(): void {}
+    }
+    Object.assign(Surface.prototype, { [Symbol.dispose]: Surface.prototype.delete });
+    const message = messageOf("INVALID_ARGUMENT", () => chooseDisposer(new Surface()));
+    expect(message).toMatch(/is ambiguous: it has \.delete\(\), \.dispose\(\)/);
+  });
+
   it("is not the `delete` that takes an item out", () => {
     const message = messageOf("INVALID_ARGUMENT", () => chooseDisposer(new Map()));
     expect(message).toMatch(/^How to dispose of an instance of Map is unknown: it has none of .*heap\.adopt/);

@@ -299,6 +299,21 @@ describe("an asynchronous disposer", () => {
       });
     })();
     expect(log).toEqual(["disposed"]);
+    await heap.scope(async (scope) => {
+      scope.adopt({}, async () => {
+        await new Promise(setImmediate);
+        log.push("disposed of a body");
+      });
+    });
+    const failing = heap.scope(async (scope) => {
+      scope.adopt({}, async () => {
+        await new Promise(setImmediate);
+        log.push("disposed of a failing body");
+      });
+      throw new Error("body");
+    });
+    await expect(failing).rejects.toThrow("body");
+    expect(log).toEqual(["disposed", "disposed of a body", "disposed of a failing body"]);
     finish();
     await heap.settled();
   });
@@ -419,6 +434,20 @@ describe("a heap that ends", () => {
     adopt("c");
     heap[Symbol.dispose]();
     expect(log).toEqual(["c", "b", "b's own", "a"]);
+  });
+
+  it("tells of no handle that a value owns, and asks the value for it in time", () => {
+    const heap = Heap.create({ maximumBytes: 1 << 20, checks: { handles: { every: 1 } } });
+    const told: unknown[] = [];
+    heap.onLeakedHandle = (leak) => told.push(leak);
+    heap.onUnraisable = (error) => told.push(error);
+    heap.scope((scope) => {
+      const node = scope.new(Node, {});
+      const self = retain(node);
+      node.rest = scope.adopt({ self }, () => {}, { traverse: (value) => [value.self] });
+    });
+    heap.shutdown();
+    expect(told).toEqual([]);
   });
 
   it("lets a disposer release handles of its own, and tells of none", () => {
