@@ -1,7 +1,7 @@
 /** CanvasKit, drawing in software, and how many bytes its C++ objects have. */
 import { createRequire } from "node:module";
 import initCanvasKit from "canvaskit-wasm";
-import { mallocInUse } from "./malloc.mjs";
+import { mallocInUse } from "../lib/malloc.mjs";
 
 /** The counter's name, for the outcome lines. */
 export const COUNTER = "bytes that malloc has given out in CanvasKit's memory";

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import initSqlJs from "sql.js";
-import { mallocInUse } from "../canvaskit/malloc.mjs";
+import { mallocInUse } from "../lib/malloc.mjs";
 
 const require = createRequire(import.meta.url);
 
