@@ -17,11 +17,14 @@ export interface ChosenDisposer {
  */
 const METHOD_NAMES = ["delete", "dispose", "free", "destroy", "close", "release"] as const;
 
+/** A path is closed and a lock released in the course of its life; what is called one of these is over. */
+const ENDINGS = ["delete", "dispose", "free", "destroy"] as const;
+
 /**
  * What would end this value. The language's protocols come first, as `using` and `await using` take them; then the only
  * method of a known name that needs no argument (`Map.prototype.delete` does). Where the protocol is merely another name
- * of one such method and there is a second that differs (CanvasKit's surfaces have `delete` and `dispose`), the choice is
- * as ambiguous as without it.
+ * of one such method and there is a second that can mean nothing but the end (CanvasKit's surfaces have `delete` and
+ * `dispose`), the choice is ambiguous all the same.
  * @throws InvalidArgumentError where there is none, or several that differ
  */
 export function chooseDisposer(value: unknown): ChosenDisposer {
@@ -35,7 +38,9 @@ export function chooseDisposer(value: unknown): ChosenDisposer {
   const found = METHOD_NAMES.filter((name) => isDisposal(members[name], name));
   const distinct = new Set(found.map((name) => members[name]));
   for (const [symbol, name] of protocols()) {
-    const isAmbiguous = distinct.has(members[symbol]) && distinct.size > 1;
+    const isAlias = distinct.has(members[symbol]);
+    const isAmbiguous =
+      isAlias && ENDINGS.some((name) => found.includes(name) && members[name] !== members[symbol]);
     if (typeof members[symbol] === "function" && !isAmbiguous) return { name, dispose: call(symbol) };
   }
   if (distinct.size === 1) return { name: found[0], dispose: call(found[0]) };

@@ -48,6 +48,12 @@ describe("the disposer of a value", () => {
     Object.assign(Surface.prototype, { [Symbol.dispose]: Surface.prototype.delete });
     const message = messageOf("INVALID_ARGUMENT", () => chooseDisposer(new Surface()));
     expect(message).toMatch(/is ambiguous: it has \.delete\(\), \.dispose\(\)/);
+    class Path {
+      delete(): void {}
+      close(): void {}
+    }
+    Object.assign(Path.prototype, { [Symbol.dispose]: Path.prototype.delete });
+    expect(chooseDisposer(new Path()).name).toBe("[Symbol.dispose]"); // a path is closed to be filled
   });
 
   it("is not the `delete` that takes an item out", () => {
