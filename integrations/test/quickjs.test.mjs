@@ -52,7 +52,7 @@ test("quickjs: a throw at any step changes nothing", async () => {
   }
 });
 
-test("quickjs: what throws and what does not comes out as without a heap", async () => {
+test("quickjs: what must throw throws, and nothing else does", async () => {
   const heap = Heap.create({ maximumBytes: 16 << 20 });
   const { result } = await watch(
     debug,

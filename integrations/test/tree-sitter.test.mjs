@@ -61,7 +61,7 @@ for (const step of STEPS)
     assert.ok(rejected >= (step === "edited" ? 20 : 50)); // each third file is edited
   });
 
-test("tree-sitter: what throws and what does not comes out as without a heap", () => {
+test("tree-sitter: what must throw throws, and nothing else does", () => {
   const { indexed, rejected } = runIndex({ heap: newHeap(), language, iterations: 100 });
   const failing = Array.from({ length: 100 }, (_, i) => i).filter((i) => i % 7 === 0 || i % 11 === 0).length;
   assert.deepEqual([indexed, rejected], [100 - failing, failing]);
