@@ -20,7 +20,7 @@ import { HeldHandles } from "./held-handles.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
 import type { Borrowed, Owned } from "./types.js";
-import { addressOf, asView, sitesOf, type View } from "./view.js";
+import { addressOf, asView, isHeapObject, sitesOf, type View } from "./view.js";
 
 /** What `heap.adopt` may be told about a value. */
 export interface AdoptOptions<V> {
@@ -35,9 +35,14 @@ export interface AdoptOptions<V> {
    * For a value that holds handles of its own, in a closure or a table: names those it holds now. A collection takes them
    * for references from the foreign object, and so finds cycles that lead through JavaScript. Called at the start of a
    * collection and before the value is disposed; a handle that it names belongs to the value alone, and is released after
-   * its disposal if the disposer has not done it.
+   * its disposal if the disposer has not done it. null and undefined are passed over, so that a closure can be adopted
+   * before it has its handle:
+   *
+   *     let self: Handle<Node> | undefined;
+   *     node.listener = scope.adopt(() => self!.clicked(), () => {}, { traverse: () => [self] });
+   *     self = retain(node);
    */
-  readonly traverse?: (value: V) => Iterable<Owned>;
+  readonly traverse?: (value: V) => Iterable<Owned | null | undefined>;
 }
 
 /** A value that the heap owns. */
@@ -266,7 +271,7 @@ export class ForeignTable {
   // -- arguments ------------------------------------------------------------------------------
 
   private readOptions(value: unknown, dispose: unknown, options: AdoptOptions<never>) {
-    if (asView(value) !== undefined)
+    if (isHeapObject(value))
       throw new InvalidArgumentError(
         "A heap object cannot be adopted: it is the heap's already. Keep it with retain(), or name it in `holds`.",
       );

@@ -54,6 +54,7 @@ export class HeldHandles implements HeldReferences {
     const handles = new Set<View>();
     try {
       for (const named of record.traverse?.(record.value) ?? []) {
+        if (named === null || named === undefined) continue; // a variable that holds none yet
         const view = asView(named);
         if (view === undefined || view["@type"].context !== this.context)
           throw new InvalidArgumentError(`\`traverse\` names handles of this heap, got ${show(named)}.`);

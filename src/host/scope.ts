@@ -9,7 +9,7 @@ import type { Heap } from "./heap.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
 import type { Borrowed, Foreign, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
-import { asView } from "./view.js";
+import { asView, isHeapObject } from "./view.js";
 
 /** The verbs of TC39's DisposableStack, and `new`. Close it with `using` or `[Symbol.dispose]()`. */
 export class Scope implements Disposable, AsyncDisposable {
@@ -200,8 +200,21 @@ export function runInScope<R>(scope: Scope, body: (scope: Scope) => R): R {
 
 /** A promise, whoever made it. A heap object is none, whatever its fields and methods are called. */
 function isThenable(value: unknown): boolean {
-  if (asView(value) !== undefined || value === null || value === undefined) return false;
-  return typeof (value as { then?: unknown }).then === "function";
+  if (isHeapObject(value) || value === null || value === undefined) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    return false; // it cannot be read: nothing to wait for
+  }
+}
+
+/** A revoked Proxy is not even that. */
+function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
 }
 
 async function settle<R>(scope: Scope, promise: R): Promise<Awaited<R>> {
@@ -234,7 +247,7 @@ function closeAfter(scope: Scope, error: unknown): unknown {
  * own. If closing throws, nobody receives the result, and it is released too.
  */
 function letEscape<R>(scope: Scope, result: R): R {
-  const leaving = scope.letLeave(Array.isArray(result) ? result : [result]);
+  const leaving = scope.letLeave(isArray(result) ? result : [result]);
   try {
     scope[Symbol.dispose]();
   } catch (error) {

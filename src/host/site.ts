@@ -4,6 +4,8 @@ const FRAMES_MAX = 4;
 /** Frames looked at: the library's own, which are left out, take up some. */
 const STACK_LIMIT = 14;
 
+const INSIDE_THE_HEAP = "inside the heap: a death, a disposal or a collection";
+
 /**
  * Everything this library is made of starts with this, in the sources and when bundled. Without the scheme, because a
  * stack names files by URL or by path: it depends on what loaded them.
@@ -14,7 +16,9 @@ const libraryPath = import.meta.url.replace(/(\/host\/site\.[jt]s|\/[^/]*)$/, "/
 export function captureSite(): string {
   const frames = stackLines().map((line) => line.trim().replace(/^at /, ""));
   const outside = frames.filter((frame) => !frame.includes(libraryPath) && !frame.includes("node:internal/"));
-  return (outside.length > 0 ? outside : frames).slice(0, FRAMES_MAX).join("\n");
+  // So deep inside a death or a collection that no line of the program is near.
+  if (outside.length === 0 && frames.length > 0) return INSIDE_THE_HEAP;
+  return outside.slice(0, FRAMES_MAX).join("\n");
 }
 
 /**

@@ -47,6 +47,18 @@ export function asView(value: unknown): View | undefined {
   return (value as Partial<View>)["@type"]?.[BOUND] === true ? (value as View) : undefined;
 }
 
+/**
+ * Whether any value is a heap reference, also one that may not be read: a revoked Proxy, or one of another library whose
+ * object is gone.
+ */
+export function isHeapObject(value: unknown): boolean {
+  try {
+    return asView(value) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether the object that a view was made for still lives. */
 export function isLive(view: View): boolean {
   return view["@type"].context.core.memory.i32[view["@address"] + HEADER_SERIAL] === view["@serial"];

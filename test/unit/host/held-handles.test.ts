@@ -159,6 +159,25 @@ describe("what a value names", () => {
     expect([counts, refcount(node)]).toEqual([[2], 1]);
   });
 
+  it("may be nothing yet: a closure is adopted before it has its handle", () => {
+    const heap = makeHeap();
+    const told: unknown[] = [];
+    heap.onUnraisable = (error) => told.push(error);
+    (() => {
+      let self: Handle<Node> | undefined;
+      const node = heap.new(Node, {});
+      using listener = heap.adopt(
+        () => self,
+        () => {},
+        { traverse: () => [self, null] },
+      );
+      heap.gc.collect();
+      node.listener = listener;
+      self = node;
+    })();
+    expect([heap.gc.collect(), told]).toEqual([2, []]);
+  });
+
   it("may change between collections", () => {
     const heap = makeExactHeap();
     const log: string[] = [];
