@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { mallocInUse } from "../lib/malloc.mjs";
 import { openCanvasKit } from "../canvaskit/open.mjs";
 import { draw } from "../canvaskit/tiles.mjs";
 import { makeHeap } from "../lib/judge.mjs";
+import { mallocInUse } from "../lib/malloc.mjs";
 
 const { CanvasKit, bytesInUse } = await openCanvasKit();
 
