@@ -196,6 +196,11 @@ export class Binder {
     return this.byId[this.context.core.memory.i32[object + HEADER_TYPE] & TYPE_ID_MASK];
   }
 
+  /** The type of a number; undefined for strings, which no program sees as objects. */
+  typeOfId(id: number): BoundType | undefined {
+    return this.byId[id];
+  }
+
   /** A borrowed view of an object of any type. */
   view(object: Address): View {
     return this.typeOf(object).view(object);

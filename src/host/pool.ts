@@ -200,6 +200,11 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
 
   // -- the end --------------------------------------------------------------------------------
 
+  /** @internal Addresses of the instances at hand, for whoever looks into the heap. */
+  get atHand(): readonly Address[] {
+    return this.free;
+  }
+
   /** @internal Let every instance be an object like any other; those at hand are freed. */
   close(): void {
     const { core, handles, pools } = this.context;
@@ -251,6 +256,11 @@ export class PoolTable {
 
   leave(instance: Address): void {
     this.poolOf.delete(instance);
+  }
+
+  /** Every instance that is in its pool now. */
+  atHand(): Set<Address> {
+    return new Set([...new Set(this.poolOf.values())].flatMap((pool) => pool.atHand));
   }
 
   /** The heap ends: what is in pools is freed, what is out dies like any other object. */

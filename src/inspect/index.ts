@@ -5,6 +5,9 @@
  * @packageDocumentation
  */
 
+export type { RootHold } from "./graph.js";
 export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
+export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";
+export { takeSnapshot } from "./snapshot.js";
 export { verify } from "./verify.js";

@@ -1,0 +1,85 @@
+/** Who holds a node: its retainers, and ways from the root to it as text. */
+import { KIND_DICT, KIND_LIST, KIND_SET, KIND_TUPLE } from "../memory/layout.js";
+import { edgeName, holdOf, holdText, kindOf, typeNameOf } from "./edge-name.js";
+import { plainText } from "./escape.js";
+import { edgeSource, type Flowgraph, type ObjectGraph } from "./graph.js";
+
+/** The edges that lead to each node, in the order of their sources. */
+export interface Retainers {
+  /** nodeCount + 1 entries. */
+  readonly first: Uint32Array;
+  readonly edge: Uint32Array;
+}
+
+/** O(nodes + edges). */
+export function findRetainers({ nodeCount, firstEdge, edgeTarget }: Flowgraph): Retainers {
+  const edgeCount = firstEdge[nodeCount];
+  const first = new Uint32Array(nodeCount + 2);
+  for (let edge = 0; edge < edgeCount; edge++) first[edgeTarget[edge] + 2]++;
+  for (let node = 2; node < nodeCount + 2; node++) first[node] += first[node - 1];
+  const edges = new Uint32Array(edgeCount);
+  for (let edge = 0; edge < edgeCount; edge++) edges[first[edgeTarget[edge] + 1]++] = edge;
+  return { first: first.subarray(0, nodeCount + 1), edge: edges };
+}
+
+/** The edges of a shortest path from the root, root first; none for the root. O(length x log nodes). */
+export function shortestPath(graph: ObjectGraph, node: number): number[] {
+  const path: number[] = [];
+  for (let at = node; at !== 0; ) {
+    const edge = graph.pathEdge[at];
+    path.push(edge);
+    at = edgeSource(graph, edge);
+  }
+  return path.reverse();
+}
+
+/**
+ * Paths to a node that differ in their last edge, shortest first: each a shortest one to the retainer and on from there.
+ * Retainers that are only reached through the node itself are left out.
+ */
+export function retainingPaths(
+  graph: ObjectGraph,
+  retainers: Retainers,
+  node: number,
+  limit: number,
+): number[][] {
+  const paths: number[][] = [];
+  for (let index = retainers.first[node]; index < retainers.first[node + 1]; index++) {
+    const edge = retainers.edge[index];
+    const source = edgeSource(graph, edge);
+    const path = shortestPath(graph, source);
+    const leadsThroughNode = source === node || path.some((step) => graph.edgeTarget[step] === node);
+    if (!leadsThroughNode) paths.push([...path, edge]);
+  }
+  return paths.sort((one, other) => one.length - other.length).slice(0, limit);
+}
+
+/**
+ * A path as `root <- Cache.entries[3] <- Texture.gpu`: owners and where in them the next one stands, containers written
+ * behind the field that holds them. The root says which handle it is.
+ */
+export function pathText(graph: ObjectGraph, path: readonly number[]): string {
+  const parts: string[] = [];
+  for (const [step, edge] of path.entries()) {
+    const source = edgeSource(graph, edge);
+    if (source === 0) {
+      parts.push(`root (${holdText(holdOf(graph, edge))})`);
+      continue;
+    }
+    const name = edgeName(graph, edge, source);
+    const isField = !name.startsWith("[");
+    // A container that a field or another container holds is a part of that; one that the root holds stands for itself.
+    if (step > 1 && isContainer(graph, source) && !isField) parts[parts.length - 1] += name;
+    else parts.push(`${plainText(ownerName(graph, source))}${isField ? "." : ""}${name}`);
+  }
+  return parts.join(" <- ");
+}
+
+function isContainer(graph: ObjectGraph, node: number): boolean {
+  const kind = kindOf(graph, node);
+  return kind === KIND_LIST || kind === KIND_DICT || kind === KIND_SET || kind === KIND_TUPLE;
+}
+
+function ownerName(graph: ObjectGraph, node: number): string {
+  return isContainer(graph, node) ? graph.types[graph.typeId[node]].name : typeNameOf(graph, node);
+}
