@@ -6,6 +6,8 @@
  */
 
 export type { RootHold } from "./graph.js";
+export type { LeakGroup, LeakOptions, LeakReport, MatcherResult } from "./leaks.js";
+export { assertNoLeaks, declareCache, findLeaks, LeakError, leakMatchers, leakText } from "./leaks.js";
 export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
 export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";
