@@ -39,7 +39,7 @@ export interface TypeGrowth extends TypeCount {
 /** Objects of each type, the most common first. Strings count. O(objects). */
 export function mostCommonTypes(heap: Heap, limit = 10): TypeCount[] {
   const counts = [...countTypes(contextOf(heap))];
-  counts.sort(([, one], [, other]) => other - one);
+  counts.sort(([name, one], [otherName, other]) => other - one || byName(name, otherName));
   return counts.slice(0, checkLimit(limit)).map(([typeName, count]) => ({ typeName, count }));
 }
 
@@ -62,7 +62,8 @@ export function growth(heap: Heap, limit = 10): TypeGrowth[] {
     peak.set(typeName, count);
     grown.push({ typeName, count, delta: count - before });
   }
-  return grown.sort((one, other) => other.delta - one.delta).slice(0, limit);
+  grown.sort((one, other) => other.delta - one.delta || byName(one.typeName, other.typeName));
+  return grown.slice(0, limit);
 }
 
 /**
@@ -234,6 +235,10 @@ function wayRound(snapshot: HeapSnapshot, nodes: Uint32Array): string {
     steps.push(`${snapshot.describe(at)}${name.startsWith("[") ? "" : "."}${name}`);
   } while (at !== start);
   return `${steps.reverse().join(" -> ")} -> back`;
+}
+
+function byName(one: string, other: string): number {
+  return one < other ? -1 : 1;
 }
 
 function heapOf(ref: Borrowed): Heap {
