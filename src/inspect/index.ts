@@ -5,9 +5,13 @@
  * @packageDocumentation
  */
 
+export type { Drawing, DrawingOptions, Graphviz } from "./drawing.js";
+export { showBackrefs, showRefs } from "./drawing.js";
 export type { RootHold } from "./graph.js";
 export type { LeakGroup, LeakOptions, LeakReport, MatcherResult } from "./leaks.js";
 export { assertNoLeaks, declareCache, findLeaks, LeakError, leakMatchers, leakText } from "./leaks.js";
+export type { BackrefChain, Cycle, TypeCount, TypeGrowth } from "./objgraph.js";
+export { byType, findBackrefChain, findCycles, growth, mostCommonTypes } from "./objgraph.js";
 export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
 export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";

@@ -60,16 +60,23 @@ export function retainingPaths(
  */
 export function pathText(graph: ObjectGraph, path: readonly number[]): string {
   const parts: string[] = [];
+  /** How many steps lead to what the root, or the garbage, holds directly. */
+  const held = path.length > 0 && graph.edgeTarget[path[0]] === graph.garbageNode ? 2 : 1;
   for (const [step, edge] of path.entries()) {
     const source = edgeSource(graph, edge);
     if (source === 0) {
-      parts.push(`root (${holdText(holdOf(graph, edge))})`);
+      const isGarbage = graph.edgeTarget[edge] === graph.garbageNode;
+      if (!isGarbage) parts.push(`root (${holdText(holdOf(graph, edge))})`);
+      continue;
+    }
+    if (source === graph.garbageNode) {
+      parts.push("garbage that waits for a collection");
       continue;
     }
     const name = edgeName(graph, edge, source);
     const isField = !name.startsWith("[");
     // A container that a field or another container holds is a part of that; one that the root holds stands for itself.
-    if (step > 1 && isContainer(graph, source) && !isField) parts[parts.length - 1] += name;
+    if (step > held && isContainer(graph, source) && !isField) parts[parts.length - 1] += name;
     else parts.push(`${plainText(ownerName(graph, source))}${isField ? "." : ""}${name}`);
   }
   return parts.join(" <- ");

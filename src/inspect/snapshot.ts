@@ -184,6 +184,10 @@ export class HeapSnapshot {
 
   private findRetainers(node: number): Retainers {
     this.check(node);
+    return this.incomingEdges();
+  }
+  /** @internal The edges that lead to each node. */
+  incomingEdges(): Retainers {
     this.incoming ??= findRetainers(this.graph);
     return this.incoming;
   }

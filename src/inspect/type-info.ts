@@ -66,11 +66,13 @@ function describeType(context: Context, id: number): TypeInfo {
   const type = types.descriptor(id);
   const bound = context.binder.typeOfId(id);
   const name = types.name(id);
+  const { garbageTypeId, pendingTypeId } = context.core;
+  // Types that every heap has go by their plain names.
+  const isInternal = id < TYPE_ID_FIRST_FREE || id === garbageTypeId || id === pendingTypeId;
   const places = referencePlaces(i32, type);
   return {
     name,
-    // Types that every heap has go by their plain names.
-    text: id < TYPE_ID_FIRST_FREE ? name : (bound?.text ?? name),
+    text: isInternal ? name : (bound?.text ?? name),
     kind: i32[type + TYPE_KIND],
     keySlot: i32[type + TYPE_KEY_SLOT],
     itemSlot: i32[type + TYPE_ITEM_SLOT],
