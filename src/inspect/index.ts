@@ -7,4 +7,18 @@
 
 export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
+export type { Frame } from "./stack.js";
+export type {
+  Statistic,
+  StatisticDiff,
+  Trace,
+  TracedRoots,
+  TraceGrouping,
+  TracePattern,
+  TraceSnapshot,
+  TraceSums,
+} from "./trace-snapshot.js";
+export type { Traceback } from "./tracebacks.js";
+export type { TraceOptions } from "./tracemalloc.js";
+export { tracemalloc } from "./tracemalloc.js";
 export { verify } from "./verify.js";
