@@ -5,9 +5,13 @@
  * @packageDocumentation
  */
 
+export type { FunctionProfile, LineProfile, LineProfileOptions, ProfiledLine } from "./memory-profile.js";
+export { profileLines } from "./memory-profile.js";
 export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
 export type { Frame } from "./stack.js";
+export type { CollectionEvent, Timeline, TimelineOptions, TimelineSummary, TraceEvents } from "./timeline.js";
+export { timeline } from "./timeline.js";
 export type {
   Statistic,
   StatisticDiff,

@@ -1,5 +1,6 @@
 /** What tracing knows at one moment: blocks alive by the line that made them. Names as in Python's `tracemalloc`. */
 import { InvalidArgumentError } from "../memory/errors.js";
+import { printable } from "./printable.js";
 import type { Frame } from "./stack.js";
 import type { Traceback } from "./tracebacks.js";
 
@@ -131,7 +132,9 @@ export class TraceSnapshot {
     const rest = all.slice(rowsMax);
     return [
       `${objects} objects, ${bytes} bytes alive${estimate}`,
-      ...all.slice(0, rowsMax).map((one) => `  ${sumsText(one)}  ${printable(one.key)}`),
+      ...all
+        .slice(0, rowsMax)
+        .map((one) => `  ${sumsText(one)}  ${one.key.split("\n").map(printable).join("\n    ")}`),
       ...(rest.length === 0 ? [] : [`  ${sumsText(rest.reduce(add, NO_SUMS))}  in ${rest.length} more`]),
     ].join("\n");
   }
@@ -221,11 +224,4 @@ function compareText(a: string, b: string): number {
 function sumsText({ bytes, objects, adoptedBytes }: TraceSums): string {
   const adopted = adoptedBytes === 0 ? "" : ` + ${adoptedBytes} adopted`;
   return `${bytes} bytes${adopted} in ${objects} ${objects === 1 ? "object" : "objects"}`;
-}
-
-/** Names come from the program: what would move a terminal's cursor is written out. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) =>
-    char === "\n" ? "\n    " : `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
-  );
 }
