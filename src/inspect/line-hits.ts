@@ -4,36 +4,9 @@
  * The functions themselves are not changed, and no flag is needed.
  */
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
-import { nodeModule } from "./node.js";
-import { mapOf, mapOfText, mapOfUrl, originalPlace, readText, resolve, toPath } from "./source-map.js";
-
-type Inspector = typeof import("node:inspector");
-type Session = InstanceType<Inspector["Session"]>;
-
-/** A place in a script as the inspector counts: from 0. */
-interface Place {
-  readonly scriptId: string;
-  readonly lineNumber: number;
-  readonly columnNumber: number;
-}
-
-/** The parts of the protocol's answers that are used here. */
-interface Answers {
-  "Runtime.evaluate": { result: { objectId: string } };
-  "Runtime.getProperties": {
-    internalProperties?: { name: string; value: { value: unknown; objectId?: string } }[];
-  };
-  "Debugger.getPossibleBreakpoints": {
-    locations: (Place & { type?: "call" | "return" | "debuggerStatement" })[];
-  };
-  "Debugger.getScriptSource": { scriptSource: string };
-  "Debugger.setBreakpoint": { breakpointId: string };
-}
-
-interface Script {
-  readonly url: string;
-  readonly sourceMapURL?: string | undefined;
-}
+import { Inspector, type RemoteValue, type Script, type ScriptPlace } from "./inspector.js";
+import { toPath } from "./node.js";
+import { mapOf, mapOfText, mapOfUrl, originalPlace, readText, resolve } from "./source-map.js";
 
 /** A function whose lines are watched. */
 export interface WatchedFunction {
@@ -70,8 +43,7 @@ interface Hook {
 export class LineHits {
   readonly functions: WatchedFunction[] = [];
   readonly places: HitPlace[] = [];
-  private readonly session: Session;
-  private readonly scripts = new Map<string, Script>();
+  private readonly inspector: Inspector;
   private readonly hook: Hook;
 
   /**
@@ -80,23 +52,15 @@ export class LineHits {
    * lines, such as a built-in one
    */
   constructor(functions: readonly Watchable[], hit: (place: number) => void) {
-    const inspector = nodeModule("node:inspector");
-    if (inspector === undefined)
-      throw new HeapError(
-        "NO_INSPECTOR",
-        "A profile by lines needs the inspector of Node 20.16 or newer, which this host does not have.",
-      );
     if (HOOK in globalThis)
-      throw new HeapError("ALREADY_PROFILING", "A profile by lines is under way: wait until it has ended.");
-    this.session = new inspector.Session();
-    this.session.connect();
+      throw new HeapError(
+        "ALREADY_PROFILING",
+        "A profile by lines is under way in this process, and there can be one at a time: wait until it has ended.",
+      );
+    this.inspector = new Inspector();
     this.hook = { hit };
     Object.defineProperty(globalThis, HOOK, { value: this.hook, configurable: true });
     try {
-      // A `debugger` statement would stop this thread, which is the one that could let it go on.
-      this.session.on("Debugger.paused", () => this.session.post("Debugger.resume"));
-      this.session.on("Debugger.scriptParsed", ({ params }) => this.scripts.set(params.scriptId, params));
-      this.post("Debugger.enable", {});
       for (const one of functions) this.watch(one);
     } catch (error) {
       this.stop();
@@ -106,15 +70,15 @@ export class LineHits {
 
   /** Take the breakpoints away. */
   stop(): void {
-    this.session.disconnect();
+    this.inspector.close();
     Reflect.deleteProperty(globalThis, HOOK);
   }
 
   private watch(target: Watchable): void {
-    const start = this.locate(target);
-    const script = this.scripts.get(start.scriptId);
-    const source = this.post("Debugger.getScriptSource", { scriptId: start.scriptId }).scriptSource;
-    const end = endOf(start, target.toString());
+    const { start, code } = this.locate(target);
+    const script = this.inspector.scripts.get(start.scriptId);
+    const source = this.inspector.post("Debugger.getScriptSource", { scriptId: start.scriptId }).scriptSource;
+    const end = endOf(start, code);
     const toSource = this.mapper(script, source);
     const first = toSource(start);
     const last = toSource(end);
@@ -126,7 +90,7 @@ export class LineHits {
       lastLine: last.file === first.file ? Math.max(first.line, last.line) : first.line,
       text: first.text.split(/\r\n|[\n\r]/),
     });
-    const { locations } = this.post("Debugger.getPossibleBreakpoints", {
+    const { locations } = this.inspector.post("Debugger.getPossibleBreakpoints", {
       start,
       end,
       restrictToFunction: true,
@@ -141,28 +105,31 @@ export class LineHits {
       if (type === "debuggerStatement" || (type === "call" && statements.has(line))) continue;
       this.places.push({ of: index, line, isReturn: type === "return" });
       const condition = `globalThis["${HOOK}"].hit(${this.places.length - 1})`;
-      this.post("Debugger.setBreakpoint", { location: place, condition });
+      this.inspector.post("Debugger.setBreakpoint", { location: place, condition });
     }
   }
 
-  /** Where a function's text begins; of a bound one, that of what it is bound to. */
-  private locate(target: Watchable): Place {
+  /** Where a function's text begins, and the text; of a bound one, those of what it is bound to. */
+  private locate(target: Watchable): { start: ScriptPlace; code: string } {
     this.hook.target = target;
     const expression = `globalThis["${HOOK}"].target`;
-    let { objectId }: { objectId?: string } = this.post("Runtime.evaluate", { expression }).result;
-    while (objectId !== undefined) {
-      const answer: Answers["Runtime.getProperties"] = this.post("Runtime.getProperties", {
-        objectId,
-        ownProperties: true,
-      });
-      const property = (name: string) => answer.internalProperties?.find((one) => one.name === name)?.value;
-      const place = property("[[FunctionLocation]]")?.value as Place | undefined;
-      if (place !== undefined) return place;
-      objectId = property("[[TargetFunction]]")?.objectId;
+    let found: RemoteValue | undefined = this.inspector.post("Runtime.evaluate", { expression }).result;
+    while (found !== undefined) {
+      const start = this.internal(found, "[[FunctionLocation]]")?.value as ScriptPlace | undefined;
+      if (start !== undefined) return { start, code: found.description ?? "" };
+      found = this.internal(found, "[[TargetFunction]]");
     }
     throw new InvalidArgumentError(
       `The lines of ${target.name || "this function"} cannot be had: it has no source.`,
     );
+  }
+
+  private internal({ objectId }: RemoteValue, name: string): RemoteValue | undefined {
+    const { internalProperties = [] } = this.inspector.post("Runtime.getProperties", {
+      objectId,
+      ownProperties: true,
+    });
+    return internalProperties.find((one) => one.name === name)?.value;
   }
 
   /** From a place in a script to the line of its source. */
@@ -181,27 +148,12 @@ export class LineHits {
       }
       return text;
     };
-    return ({ lineNumber, columnNumber }: Place) => {
+    return ({ lineNumber, columnNumber }: ScriptPlace) => {
       const place = map === null ? undefined : originalPlace(map, lineNumber + 1, columnNumber + 1);
       if (place === undefined) return { file: path, line: lineNumber + 1, text: source };
       const file = resolve(place.file, path);
       return { file, line: place.line, text: textOf(place.file, file) };
     };
-  }
-
-  /** The inspector answers in the same call. */
-  private post<Method extends keyof Answers>(method: Method, params: object): Answers[Method];
-  private post(method: "Debugger.enable", params: object): void;
-  private post(method: string, params: object): unknown {
-    let failure: Error | null = null;
-    let answer: unknown;
-    this.session.post(method, params, (error: Error | null, result?: object) => {
-      failure = error;
-      answer = result;
-    });
-    if (failure !== null)
-      throw new HeapError("NO_INSPECTOR", `The inspector refused ${method}.`, { cause: failure });
-    return answer;
   }
 }
 
@@ -211,7 +163,7 @@ interface Payload {
 }
 
 /** [[FunctionLocation]] stands at the parameters, so that the whole text, counted from there, ends at or after the end. */
-function endOf(start: Place, text: string): Place {
+function endOf(start: ScriptPlace, text: string): ScriptPlace {
   const lines = text.split("\n");
   const last = lines[lines.length - 1].length;
   return {

@@ -25,3 +25,13 @@ export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name
 export function environmentVariable(name: string): string | undefined {
   return (globalThis as Host).process?.env?.[name];
 }
+
+/** The path behind a `file:` URL or a path; undefined for anything else (`node:fs`, `https:`, `<anonymous>`). */
+export function toPath(file: string): string | undefined {
+  if (!file.startsWith("file:")) return /^(?:\/|[a-z]:[\\/])/i.test(file) ? file : undefined;
+  try {
+    return nodeModule("node:url")?.fileURLToPath(file);
+  } catch {
+    return undefined;
+  }
+}

@@ -3,7 +3,8 @@
  * part of every Node, so no dependency is needed. Where there is no Node (browsers), or one before 20.16 (which has no way
  * to load a built-in module without an import that browsers would refuse), positions stay as they are.
  */
-import { nodeModule } from "./node.js";
+import { loadedSourceMapUrl } from "./inspector.js";
+import { nodeModule, toPath } from "./node.js";
 import type { Frame } from "./stack.js";
 
 type NodeModule = typeof import("node:module");
@@ -51,6 +52,9 @@ function findMap(file: string): SourceMap | null {
   const known =
     nodeModule("node:module")?.findSourceMap(path) ?? nodeModule("node:module")?.findSourceMap(file);
   if (known !== undefined) return known;
+  // What runs may have been made by a loader from what is on the disk: then only the script itself names the right map.
+  const url = loadedSourceMapUrl(path);
+  if (url !== undefined) return mapOfUrl(url, path);
   const text = readText(path);
   return text === undefined ? null : mapOfText(text, path);
 }
@@ -93,16 +97,6 @@ export function resolve(name: string, from: string): string {
   if (/^[a-z][a-z0-9+.-]+:/i.test(name)) return toPath(name) ?? name;
   const path = nodeModule("node:path");
   return path === undefined ? name : path.resolve(path.dirname(toPath(from) ?? from), name);
-}
-
-/** The path behind a `file:` URL or a path; undefined for anything else (`node:fs`, `https:`, `<anonymous>`). */
-export function toPath(file: string): string | undefined {
-  if (!file.startsWith("file:")) return /^(?:\/|[a-z]:[\\/])/i.test(file) ? file : undefined;
-  try {
-    return nodeModule("node:url")?.fileURLToPath(file);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The text of a file, or undefined. */
