@@ -40,7 +40,7 @@ import {
   WORD_BYTES,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
-import { classIndex, Pages } from "./page.js";
+import { type BlockWatcher, classIndex, Pages } from "./page.js";
 import { CLASS_WORDS, SMALL_WORDS_MAX, sizeClassOf } from "./size-class.js";
 
 if (CHUNK_WORDS !== CLASS_WORDS[sizeClassOf(CHUNK_WORDS)] || PAGE_WORDS % CHUNK_WORDS !== 0)
@@ -52,12 +52,29 @@ export class Allocator {
   private readonly i32: Int32Array;
   /** `stress`: fill freed memory. */
   private readonly poisons: boolean;
+  /** Whether a death is more than linking the block: memory is poisoned, or somebody watches. */
+  private isFreeRare: boolean;
 
   constructor(memory: Memory, poisons = false) {
     this.memory = memory;
     this.i32 = memory.i32;
     this.pages = new Pages(memory, poisons);
     this.poisons = poisons;
+    this.isFreeRare = poisons;
+  }
+
+  /**
+   * Tell a watcher of every block that is taken or freed, until `unwatch`. What it costs when nobody watches is nothing: the
+   * places that it is told from are those that handle full and empty pages. O(pages).
+   */
+  watch(watcher: BlockWatcher): void {
+    this.pages.watch(watcher);
+    this.isFreeRare = true;
+  }
+
+  /** The opposite of `watch`. */
+  unwatch(watcher: BlockWatcher): void {
+    this.isFreeRare = this.pages.unwatch(watcher) || this.poisons;
   }
 
   /**
@@ -85,7 +102,7 @@ export class Allocator {
   free(block: Address): void {
     const { i32 } = this;
     const page = this.pages.of(block);
-    if (this.poisons) i32.fill(POISON_STORAGE, block, block + i32[page + PAGE_BLOCK_WORDS]);
+    if (this.isFreeRare) this.beforeFree(block, block, i32[page + PAGE_BLOCK_WORDS], POISON_STORAGE);
     if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) this.pages.giveLarge(block);
     else this.link(block, page);
   }
@@ -102,7 +119,7 @@ export class Allocator {
     i32[block + HEADER_TYPE] = 0;
     i32[block + HEADER_SERIAL] = serial;
     // One test for everything rare; a large block is always its page's only one.
-    if (first === 0 || used === 0 || serial >= SERIAL_RETIRED || this.poisons) {
+    if (first === 0 || used === 0 || serial >= SERIAL_RETIRED || this.isFreeRare) {
       this.freeRare(block, page, serial);
       return;
     }
@@ -169,10 +186,16 @@ export class Allocator {
 
   private freeRare(block: Address, page: number, serial: number): void {
     const { i32 } = this;
-    if (this.poisons) i32.fill(POISON_OBJECT, block + HEADER_WORDS, block + i32[page + PAGE_BLOCK_WORDS]);
+    if (this.isFreeRare)
+      this.beforeFree(block, block + HEADER_WORDS, i32[page + PAGE_BLOCK_WORDS], POISON_OBJECT);
     if ((i32[page + PAGE_STATE] & 0xff) >= PAGE_LARGE) this.pages.giveLarge(block);
     else if (serial >= SERIAL_RETIRED) i32[CONTROL_RETIRED_BLOCKS]++;
     else this.link(block, page);
+  }
+
+  private beforeFree(block: Address, from: Address, words: number, poison: number): void {
+    this.pages.tellGiven(block, words);
+    if (this.poisons) this.i32.fill(poison, from, block + words);
   }
 
   /** Put a block at the head of its page's own free list. */

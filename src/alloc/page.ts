@@ -44,6 +44,27 @@ import { CLASS_WORDS } from "./size-class.js";
 /** Steps the serial of a fresh page by the golden ratio, so that a stale view of an older page meets it once in 2^29. */
 const SERIAL_STEP = 0x1e3779b1;
 
+const CLASS_COUNT_ALL = KIND_COUNT * SIZE_CLASS_COUNT_MAX;
+
+/**
+ * Who is told of blocks as they come and go: `Allocator.watch`. Called in the middle of an allocation or a death: it may not
+ * throw, touch the heap or run the program's code.
+ */
+export interface BlockWatcher {
+  /** A block was taken; of an object's, the header is not written yet. */
+  taken(block: Address, words: number): void;
+  /** A block that is in use is about to be freed. All are told, those taken unseen or before the watch began too. */
+  given(block: Address, words: number): void;
+  /** How many blocks of a class may be taken unseen before the next is told. Large blocks are all told. */
+  nextGap(): number;
+}
+
+/** A watcher, and by class how many blocks may still be taken unseen. */
+interface Watch {
+  readonly watcher: BlockWatcher;
+  readonly unseen: Float64Array;
+}
+
 /** Index of a class of one kind among the classes of all kinds. */
 export function classIndex(kind: number, sizeClass: number): number {
   return kind * SIZE_CLASS_COUNT_MAX + sizeClass;
@@ -55,6 +76,7 @@ export class Pages {
   private readonly pageTable: number;
   /** `stress`: empty pages stay with their class, so that a serial tells every stale view. */
   private readonly keepsEmptyPages: boolean;
+  private readonly watches: Watch[] = [];
 
   constructor(memory: Memory, keepsEmptyPages: boolean) {
     this.i32 = memory.i32;
@@ -76,9 +98,60 @@ export class Pages {
     if (page === 0) page = this.format(kind, sizeClass);
     else this.unlink(head, page);
     const first = i32[page + PAGE_FREE_LIST];
+    if (this.watches.length > 0) {
+      this.link(head, page);
+      this.takeWatched(head, page, classIndex(kind, sizeClass));
+      return first;
+    }
     i32[page + PAGE_FREE_LIST] = 0;
     i32[page + PAGE_USED] = i32[page + PAGE_CAPACITY];
     return first;
+  }
+
+  /** Tell a watcher of every block from now on. O(free blocks that classes have still to hand out). */
+  watch(watcher: BlockWatcher): void {
+    for (let index = 0; index < CLASS_COUNT_ALL; index++)
+      this.returnBlocks(CONTROL_CURRENT + index, CONTROL_AVAILABLE + index);
+    const unseen = Float64Array.from({ length: CLASS_COUNT_ALL }, () => watcher.nextGap());
+    this.watches.push({ watcher, unseen });
+  }
+
+  /** The opposite of `watch`. @returns whether anybody still watches */
+  unwatch(watcher: BlockWatcher): boolean {
+    const index = this.watches.findIndex((watch) => watch.watcher === watcher);
+    if (index >= 0) this.watches.splice(index, 1);
+    return this.watches.length > 0;
+  }
+
+  /** A block that is in use is about to be freed. */
+  tellGiven(block: Address, words: number): void {
+    for (const { watcher } of this.watches) watcher.given(block, words);
+  }
+
+  /**
+   * While somebody watches, a class takes over one block at a time, or as many as all agree not to see: what is handed out
+   * next comes through here again, and what hands blocks out needs no test.
+   */
+  private takeWatched(head: number, page: number, index: number): void {
+    const { i32, watches } = this;
+    const block = i32[page + PAGE_FREE_LIST];
+    let unseen = Number.POSITIVE_INFINITY;
+    for (const watch of watches) unseen = Math.min(unseen, watch.unseen[index]);
+    let taken = 1;
+    let last = block;
+    for (; taken < unseen && i32[last] !== 0; taken++) last = i32[last];
+    i32[page + PAGE_FREE_LIST] = i32[last];
+    i32[page + PAGE_USED] += taken;
+    i32[last] = 0;
+    if (i32[page + PAGE_FREE_LIST] === 0) this.unlink(head, page);
+    for (const watch of watches) {
+      if (watch.unseen[index] > 0) {
+        watch.unseen[index] -= taken;
+        continue;
+      }
+      watch.watcher.taken(block, i32[page + PAGE_BLOCK_WORDS]);
+      watch.unseen[index] = watch.watcher.nextGap();
+    }
   }
 
   /** A page's own free list was empty before this block, or all its blocks are free with it. */
@@ -106,6 +179,7 @@ export class Pages {
       i32[block + HEADER_TYPE] = 0;
       i32[block + HEADER_SERIAL] = this.nextSerial();
     }
+    for (const { watcher } of this.watches) watcher.taken(block, length * PAGE_WORDS);
     return block;
   }
 
@@ -167,7 +241,7 @@ export class Pages {
   private giveEmptyPages(): number {
     const { i32 } = this;
     let given = 0;
-    for (let index = 0; index < KIND_COUNT * SIZE_CLASS_COUNT_MAX; index++) {
+    for (let index = 0; index < CLASS_COUNT_ALL; index++) {
       const head = CONTROL_AVAILABLE + index;
       this.returnBlocks(CONTROL_CURRENT + index, head);
       for (let page = i32[head]; page !== 0; ) {

@@ -105,6 +105,7 @@ export class Heap implements Disposable {
     this.gc = new GarbageCollector(this.context);
     this.weakref = new WeakrefModule(this.context);
     if (verifies) this.verifyAtPhases();
+    for (const call of Heap.onCreate) call(this);
   }
 
   /** A new heap. @throws OutOfMemoryError when the machine refuses the reservation, InvalidArgumentError for a bad option */
@@ -246,6 +247,9 @@ export class Heap implements Disposable {
   [Symbol.dispose](): void {
     shutdown(this.context);
   }
+
+  /** @internal Called with each new heap: `ouroheap/inspect` adds to it, which nothing here imports. */
+  static readonly onCreate: ((heap: Heap) => void)[] = [];
 
   /** @internal For `ouroheap/inspect` and `ouroheap/unsafe`. */
   static contextOf(heap: Heap): Context {

@@ -15,10 +15,15 @@ const libraryPath = import.meta.url.replace(/(\/host\/site\.[jt]s|\/[^/]*)$/, "/
 /** Up to four frames outside the library, innermost first, one a line. Takes microseconds: sample it. */
 export function captureSite(): string {
   const frames = stackLines().map((line) => line.trim().replace(/^at /, ""));
-  const outside = frames.filter((frame) => !frame.includes(libraryPath) && !frame.includes("node:internal/"));
+  const outside = frames.filter((frame) => !isLibraryFrame(frame));
   // So deep inside a death or a collection that no line of the program is near.
   if (outside.length === 0 && frames.length > 0) return INSIDE_THE_HEAP;
   return outside.slice(0, FRAMES_MAX).join("\n");
+}
+
+/** Whether a stack frame, or the file of one, is this library's or the host's own. */
+export function isLibraryFrame(frame: string): boolean {
+  return frame.includes(libraryPath) || frame.includes("node:internal/");
 }
 
 /**

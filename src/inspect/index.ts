@@ -16,4 +16,22 @@ export type { Root } from "./roots.js";
 export { roots, rootsOf } from "./roots.js";
 export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";
 export { takeSnapshot } from "./snapshot.js";
+export type { FunctionProfile, LineProfile, LineProfileOptions, ProfiledLine } from "./memory-profile.js";
+export { profileLines } from "./memory-profile.js";
+export type { Frame } from "./stack.js";
+export type { CollectionEvent, Timeline, TimelineOptions, TimelineSummary, TraceEvents } from "./timeline.js";
+export { timeline } from "./timeline.js";
+export type {
+  Statistic,
+  StatisticDiff,
+  Trace,
+  TracedRoots,
+  TraceGrouping,
+  TracePattern,
+  TraceSnapshot,
+  TraceSums,
+} from "./trace-snapshot.js";
+export type { Traceback } from "./tracebacks.js";
+export type { TraceOptions } from "./tracemalloc.js";
+export { tracemalloc } from "./tracemalloc.js";
 export { verify } from "./verify.js";
