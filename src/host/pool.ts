@@ -95,6 +95,10 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
   get available(): number {
     return this.free.length;
   }
+  /** @internal Their addresses. */
+  get instancesAtHand(): readonly Address[] {
+    return this.free;
+  }
   /** Instances in all. */
   get capacity(): number {
     return this.members.size;
@@ -251,6 +255,11 @@ export class PoolTable {
 
   leave(instance: Address): void {
     this.poolOf.delete(instance);
+  }
+
+  /** Instances that no pool has lent. */
+  atHand(): Set<Address> {
+    return new Set([...new Set(this.poolOf.values())].flatMap((pool) => pool.instancesAtHand));
   }
 
   /** The heap ends: what is in pools is freed, what is out dies like any other object. */
