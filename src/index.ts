@@ -22,6 +22,9 @@ export type { LeakedHandle } from "./host/handle.js";
 export type { Checks, HeapOptions } from "./host/heap.js";
 export { Heap } from "./host/heap.js";
 export { IdentityMap } from "./host/identity-map.js";
+export type { ByteSink, ByteSource } from "./host/image-io.js";
+export type { LoadedHeap, LoadOptions } from "./host/image-load.js";
+export type { SaveOptions } from "./host/image-save.js";
 export { as, id, is, isA, refcount, release, retain, typeName } from "./host/ownership.js";
 export type { Pool, PoolOptions, PoolStats } from "./host/pool.js";
 export {
@@ -49,18 +52,23 @@ export type * from "./host/types.js";
 export type { WeakKeyDictionary, WeakObjectSet, WeakValueDictionary } from "./host/weak-containers.js";
 export type { WeakrefCallback, WeakrefModule } from "./host/weakref-module.js";
 export type { WeakReference } from "./host/weakref-view.js";
+export type { ImageErrorCode } from "./memory/errors.js";
 export {
   AlreadyAdoptedError,
   ConcurrentModificationError,
   DeadReferenceError,
   DoubleReleaseError,
+  HeapBusyError,
   HeapCorruptionError,
   HeapDisposedError,
   HeapError,
+  ImageError,
   InvalidArgumentError,
+  LayoutMismatchError,
   OutOfMemoryError,
   PoolExhaustedError,
   PoolInUseError,
+  TombstoneError,
   TypeMismatchError,
   UseAfterReleaseError,
 } from "./memory/errors.js";

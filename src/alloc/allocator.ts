@@ -154,6 +154,17 @@ export class Allocator {
     return this.i32[CONTROL_TOP_PAGE] * PAGE_WORDS;
   }
 
+  /** Descriptor of a page by its number. */
+  descriptorOf(page: number): Address {
+    return this.pages.arenas.descriptor(page);
+  }
+
+  /** Whether the blocks of a page, by its descriptor, are storage. */
+  isStorage(descriptor: Address): boolean {
+    const kind = this.i32[descriptor + PAGE_STATE] & 0xff;
+    return kind === PAGE_SMALL + KIND_STORAGE || kind === PAGE_LARGE + KIND_STORAGE;
+  }
+
   /** Every page, or run of one large block, in address order. */
   *pageRuns(): IterableIterator<{ page: number; descriptor: number }> {
     const { i32 } = this;
@@ -170,8 +181,7 @@ export class Allocator {
     const { i32 } = this;
     // All runs first: one that is given back merges with its neighbours, and its length would lead past live ones.
     for (const { page, descriptor } of [...this.pageRuns()]) {
-      const state = i32[descriptor + PAGE_STATE] & 0xff;
-      if (state === PAGE_SMALL + KIND_STORAGE || state === PAGE_LARGE + KIND_STORAGE) continue;
+      if (this.isStorage(descriptor)) continue;
       const words = i32[descriptor + PAGE_BLOCK_WORDS];
       const first = page << PAGE_SHIFT;
       const end = first + i32[descriptor + PAGE_CAPACITY] * words;

@@ -39,19 +39,39 @@ export function dropRoots(core: Core): void {
 }
 
 function findRoots(core: Core): Root[] {
-  const { allocator, generations, traversal, tracking } = core;
+  const { generations, tracking } = core;
   const { i32 } = core.memory;
-  const internal = new Int32Array((allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1);
-  const untracked: Address[] = [];
-  for (const object of allocator.objects()) {
-    if ((i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING) continue;
-    if (!tracking.isTracked(object)) untracked.push(object);
-    const count = traversal.collect(object);
-    for (let index = 0; index < count; index++) internal[traversal.referents[index] >>> GRANULE_SHIFT]++;
-  }
-  internal[i32[CONTROL_GARBAGE] >>> GRANULE_SHIFT]++;
+  const { internal, objects } = countInternal(core);
+  const untracked = objects.filter((object) => !tracking.isTracked(object));
   const ordered = [...[2, 1, 0].flatMap((generation) => [...generations.objects(generation)]), ...untracked];
   return ordered
     .map((object) => ({ object, count: i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT] }))
     .filter(({ count }) => count > 0);
+}
+
+/**
+ * The objects that something outside the heap holds, in address order. O(heap).
+ * @param except whose references from outside do not count: what is in pools
+ */
+export function heldFromOutside(core: Core, except: ReadonlySet<Address>): Address[] {
+  const { i32 } = core.memory;
+  const { internal, objects } = countInternal(core);
+  return objects.filter(
+    (object) => i32[object + HEADER_REFCOUNT] > internal[object >>> GRANULE_SHIFT] && !except.has(object),
+  );
+}
+
+/** All objects but strings, in address order; and by granule how many references from inside each has. */
+function countInternal({ allocator, traversal, memory }: Core): { internal: Int32Array; objects: Address[] } {
+  const { i32 } = memory;
+  const internal = new Int32Array((allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1);
+  const objects: Address[] = [];
+  for (const object of allocator.objects()) {
+    if ((i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING) continue;
+    objects.push(object);
+    const count = traversal.collect(object);
+    for (let index = 0; index < count; index++) internal[traversal.referents[index] >>> GRANULE_SHIFT]++;
+  }
+  internal[i32[CONTROL_GARBAGE] >>> GRANULE_SHIFT]++;
+  return { internal, objects };
 }

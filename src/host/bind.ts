@@ -28,6 +28,7 @@ import {
   TYPE_ID_FOREIGN_HOLDER,
   TYPE_ID_MASK,
   TYPE_ID_WEAKREF,
+  TYPE_LAYOUT_HASH,
   TYPE_TRACKED_AT_BIRTH,
 } from "../memory/layout.js";
 import type { FieldLayout } from "../object/struct.js";
@@ -77,6 +78,11 @@ export class BoundType {
   /** Names and slots: a struct's fields, a tuple's items, a list's or set's item, a dict's key and value. */
   readonly slots: readonly NamedSlot[];
   readonly layout: FieldLayout | undefined;
+  /** Of the layout; a type of the same name and hash is the same type. */
+  get hash(): number {
+    const { core } = this.context;
+    return core.memory.i32[core.types.descriptor(this.id) + TYPE_LAYOUT_HASH];
+  }
   readonly View: ViewConstructor;
   /** Build an instance from a literal. @returns a new reference */
   declare create: (init: unknown) => Address;
@@ -118,7 +124,7 @@ export interface NamedSlot {
 }
 
 /** What is known of a type before it has an id. */
-interface Plan {
+export interface Plan {
   readonly descriptor: ObjectDescriptor;
   readonly slots: readonly NamedSlot[];
   readonly layout: FieldLayout | undefined;
@@ -176,6 +182,11 @@ export class Binder {
     else this.define(type);
   }
 
+  /** The types that schemas have brought, by id; the heap's own come before. */
+  get schemaTypes(): readonly BoundType[] {
+    return this.byId.slice(this.context.core.pendingTypeId + 1);
+  }
+
   /** A borrowed view of the list behind `gc.garbage`. */
   get garbage(): View {
     return this.view(this.context.core.memory.i32[CONTROL_GARBAGE]);
@@ -223,13 +234,25 @@ export class Binder {
     if (plans.some((plan) => this.byOrdinal[plan.descriptor["@ordinal"]] !== undefined))
       return this.bind(descriptor);
     markGc(plans, (target) => this.byOrdinal[target["@ordinal"]]?.isGc);
+    return this.add(plans)[0];
+  }
+
+  /** Bind the types of a saved heap, all of them and in the order of their ids. The heap has no others yet. */
+  restore(plans: readonly Plan[]): void {
+    const names = new Map<string, StructDescriptor>();
+    for (const { descriptor } of plans)
+      if (descriptor["@kind"] === "struct") this.checkStruct(descriptor, names);
+    this.add(plans);
+  }
+
+  private add(plans: readonly Plan[]): BoundType[] {
     const { types } = this.context.core;
     const first = types.count;
     types.register(plans.map((plan) => typeLayout(plan)));
     const added = plans.map((plan, index) => new BoundType(this.context, plan, first + index));
     for (const type of added) this.enter(type);
     for (const type of added) this.define(type);
-    return added[0];
+    return added;
   }
 
   private enter(type: BoundType): void {
@@ -344,7 +367,7 @@ function checkClass(struct: StructDescriptor): void {
   }
 }
 
-function makePlan(descriptor: ObjectDescriptor): Plan {
+export function makePlan(descriptor: ObjectDescriptor): Plan {
   const isGc = true; // until markGc proves otherwise
   if (descriptor["@kind"] === "struct") {
     const slots = structFields(descriptor);
@@ -373,29 +396,44 @@ function makePlan(descriptor: ObjectDescriptor): Plan {
  * that only leads to a cycle cannot be on one, but while it is untracked a collection takes it for a root: what it
  * holds would need a second collection. So it is tracked too; docs/design/0003.)
  */
-function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean | undefined): void {
-  const waiting = new Set<Plan>();
+export function markGc(plans: Plan[], isBoundGc: (target: ObjectDescriptor) => boolean | undefined): void {
+  const planned = new Set(plans.map(({ descriptor }) => descriptor));
+  /** For each type those that wait for it to be acyclic; and for how many each waits. */
+  const waiting = new Map<ObjectDescriptor, Plan[]>();
+  const missing = new Map<Plan, number>();
+  const acyclic: Plan[] = [];
   for (const plan of plans) {
     const { descriptor } = plan;
-    if (descriptor["@kind"] === "struct" && descriptor["@declaration"].options.cyclic === false)
+    if (descriptor["@kind"] === "struct" && descriptor["@declaration"].options.cyclic === false) {
       plan.isGc = false;
-    else if (!plan.slots.some(({ spec }) => leadsAnywhere(spec))) waiting.add(plan);
+      acyclic.push(plan);
+    } else if (!plan.slots.some(({ spec }) => leadsAnywhere(spec))) missing.set(plan, 0);
   }
-  const planOf = new Map(plans.map((plan) => [plan.descriptor, plan]));
-  const isAcyclic = (target: ObjectDescriptor) => (planOf.get(target)?.isGc ?? isBoundGc(target)) === false;
-  // Peel off what leads only to acyclic types, until nothing changes: what is left leads round.
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const plan of waiting) {
-      if (!plan.slots.every(({ spec }) => spec.targets.every(isAcyclic))) continue;
+  for (const plan of missing.keys()) {
+    const targets = new Set(plan.slots.flatMap(({ spec }) => spec.targets));
+    for (const target of targets) {
+      if (!planned.has(target) && isBoundGc(target) === false) continue;
+      missing.set(plan, missing.get(plan)! + 1);
+      const others = waiting.get(target);
+      if (others === undefined) waiting.set(target, [plan]);
+      else others.push(plan);
+    }
+    if (missing.get(plan) === 0) {
       plan.isGc = false;
-      waiting.delete(plan);
-      changed = true;
+      acyclic.push(plan);
     }
   }
+  // Peel off what leads only to acyclic types: what is left leads round.
+  for (let next = acyclic.pop(); next !== undefined; next = acyclic.pop())
+    for (const plan of waiting.get(next.descriptor) ?? []) {
+      missing.set(plan, missing.get(plan)! - 1);
+      if (missing.get(plan) !== 0) continue;
+      plan.isGc = false;
+      acyclic.push(plan);
+    }
 }
 
-function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
+export function typeLayout({ descriptor, slots, layout, isGc }: Plan): TypeLayout {
   const text = typeText(descriptor);
   const isTrackedAtBirth = isGc && descriptor["@kind"] !== "dict";
   const hasFinalizer = descriptor["@kind"] === "struct" && finalizer in descriptor.prototype;

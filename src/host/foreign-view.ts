@@ -1,7 +1,7 @@
 /** Foreign objects in JavaScript: the value that the heap owns, behind a reference like any other. */
-import { UseAfterReleaseError } from "../memory/errors.js";
+import { TombstoneError, UseAfterReleaseError } from "../memory/errors.js";
 import type { BoundType } from "./bind.js";
-import { checkBytes, type ForeignRecord } from "./foreign.js";
+import { checkBytes, type ForeignRecord, type Tombstone } from "./foreign.js";
 import { addressOf, hide, INSPECT, isLive, type View } from "./view.js";
 
 /** Behind every view of a foreign object, so that tools can tell one. */
@@ -10,7 +10,8 @@ export class ForeignView {}
 export function defineForeign(type: BoundType): void {
   const { context } = type;
   const prototype = Object.create(ForeignView.prototype) as object;
-  const recordOf = (view: View): ForeignRecord => context.foreign.recordOf(addressOf(view)) ?? disposed();
+  const recordOf = (view: View): ForeignRecord =>
+    context.foreign.recordOf(addressOf(view)) ?? gone(context.foreign.tombstoneOf(addressOf(view)));
   hide(prototype, "@type", type);
   Object.defineProperties(prototype, {
     value: {
@@ -39,7 +40,9 @@ export function defineForeign(type: BoundType): void {
   hide(prototype, INSPECT, function (this: View, _: unknown, options: object, inspect: Inspect) {
     if (!isLive(this)) return "[foreign: not alive]";
     const record = context.foreign.recordOf(this["@address"]);
-    return record === undefined ? "foreign { disposed }" : `foreign ${inspect(record.value, options)}`;
+    if (record !== undefined) return `foreign ${inspect(record.value, options)}`;
+    const tombstone = context.foreign.tombstoneOf(this["@address"]);
+    return tombstone === undefined ? "foreign { disposed }" : `foreign { tombstone: ${tombstone.value} }`;
   });
   hide(prototype, "toJSON", () => ({ foreign: true }));
   type.View.prototype = prototype;
@@ -48,7 +51,8 @@ export function defineForeign(type: BoundType): void {
 
 type Inspect = (value: unknown, options: object) => string;
 
-function disposed(): never {
+function gone(tombstone: Tombstone | undefined): never {
+  if (tombstone !== undefined) throw new TombstoneError(tombstone.value, tombstone.disposer);
   throw new UseAfterReleaseError(
     "VALUE_DISPOSED",
     "The value behind this foreign reference has been disposed: the heap is ending, or a collection is taking apart the cycle that it was on.",

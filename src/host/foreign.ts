@@ -60,6 +60,13 @@ export interface ForeignRecord {
   madeAt: string | undefined;
 }
 
+/** What a saved heap says of a value. */
+export interface Tombstone {
+  /** Name of its constructor, or its type. */
+  readonly value: string;
+  readonly disposer: string;
+}
+
 /** Which objects and functions are adopted, by any heap: two owners would dispose of one value twice. */
 const adopted = new WeakMap<object, ForeignRecord>();
 
@@ -72,6 +79,8 @@ export class ForeignTable {
   /** By number; a free number is taken again. */
   private readonly records: (ForeignRecord | undefined)[] = [undefined];
   private readonly freeNumbers: number[] = [];
+  /** What is left of values that stayed in the heap from which this one was loaded. */
+  private readonly tombstones = new Map<Address, Tombstone>();
   private sequence = 0;
   /** Disposals under way that gave a promise. */
   private readonly pending = new Set<Promise<void>>();
@@ -130,6 +139,23 @@ export class ForeignTable {
     return this.records[this.i32[object + FOREIGN_NUMBER]];
   }
 
+  /** What stands where a value of a saved heap stood. */
+  tombstoneOf(object: Address): Tombstone | undefined {
+    return this.tombstones.get(object);
+  }
+
+  /** A heap was loaded: this object's value did not come with it. */
+  bury(object: Address, tombstone: Tombstone): void {
+    this.tombstones.set(object, tombstone);
+  }
+
+  /** What a saved heap says of the value behind an object; null: it is disposed. */
+  nameOf(object: Address, number: number): Tombstone | null {
+    const record = this.records[number];
+    if (record === undefined) return this.tombstones.get(object) ?? null;
+    return { value: kindName(record.value), disposer: record.disposer };
+  }
+
   /** How many values are adopted now. */
   get size(): number {
     return this.i32[CONTROL_FOREIGN];
@@ -183,6 +209,7 @@ export class ForeignTable {
     const { i32 } = this;
     const number = i32[object + FOREIGN_NUMBER];
     const record = this.records[number];
+    this.tombstones.delete(object);
     if (record === undefined) return;
     i32[object + FOREIGN_NUMBER] = 0;
     i32[CONTROL_FOREIGN]--;
@@ -315,4 +342,16 @@ function refuseSecond(value: unknown): void {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+/** The name of a value's constructor, or its type. A value that cannot be read has a name all the same. */
+function kindName(value: unknown): string {
+  if (value === null || (typeof value !== "object" && typeof value !== "function"))
+    return value === null ? "null" : typeof value;
+  try {
+    const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
+    return typeof name === "string" && name !== "" ? name : typeof value;
+  } catch {
+    return typeof value;
+  }
 }

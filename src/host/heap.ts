@@ -2,7 +2,7 @@
 import { Core } from "../gc/core.js";
 import { verifyMemory } from "../gc/verify.js";
 import { InvalidArgumentError } from "../memory/errors.js";
-import { reserveMemory } from "../memory/memory.js";
+import { type Memory, reserveMemory } from "../memory/memory.js";
 import { Binder } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
@@ -12,6 +12,9 @@ import { typeText } from "./fields.js";
 import type { AdoptOptions } from "./foreign.js";
 import { GarbageCollector } from "./gc-module.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
+import { type ByteSink, type ByteSource, copyPieces, writePieces } from "./image-io.js";
+import { type LoadedHeap, type LoadOptions, loadImage } from "./image-load.js";
+import { imagePieces, type SaveOptions } from "./image-save.js";
 import { checkPoolOptions, Pool, type PoolOptions } from "./pool.js";
 import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
@@ -87,12 +90,12 @@ export class Heap implements Disposable {
   };
   private readonly context: Context;
 
-  private constructor(options: HeapOptions) {
+  private constructor(options: HeapOptions, memory?: Memory) {
     if (typeof options !== "object" || options === null)
       throw new InvalidArgumentError(`Heap.create takes an object of options, got ${show(options)}.`);
     const checks = options.checks === undefined ? defaultChecks() : options.checks;
     const { level, every } = readChecks(checks);
-    const core = new Core(reserveMemory(options.maximumBytes), { isStress: level === "stress" });
+    const core = new Core(memory ?? reserveMemory(options.maximumBytes), { isStress: level === "stress" });
     const verifies = level === "verify" || level === "stress";
     this.context = new Context(core, this, canCompile);
     this.context.handles = new HandleTracker(this.context, {
@@ -111,6 +114,44 @@ export class Heap implements Disposable {
   /** A new heap. @throws OutOfMemoryError when the machine refuses the reservation, InvalidArgumentError for a bad option */
   static create(options: HeapOptions = {}): Heap {
     return new Heap(options);
+  }
+
+  /**
+   * A heap that `save` has written: from a path or file URL, bytes, a Blob, or a readable stream. Types are matched by name
+   * and layout; objects have their old addresses, and the collector goes on where it was. Foreign values and JavaScript's
+   * callbacks stayed behind: the values load as tombstones, which say what they were. Every reference and every table is checked, whatever the checksum says. O(bytes).
+   * @throws ImageError for what is no saved heap, or a damaged one; LayoutMismatchError for a struct whose fields are others
+   * here; OutOfMemoryError where it does not fit into `maximumBytes`; InvalidArgumentError
+   */
+  static load(
+    source: string | URL | Uint8Array | ArrayBuffer | ByteSource,
+    options: LoadOptions = {},
+  ): Promise<LoadedHeap> {
+    return loadImage(source, options, (memory) => new Heap(options, memory).context);
+  }
+
+  /**
+   * Save what some objects reach: to a path or file URL, where the file appears when it is whole, or to a writable stream. The
+   * heap is saved as it is at the call, and is not changed. O(what is saved), with a quarter of the heap's bytes to work in;
+   * for a stream also a copy of what is saved.
+   * @throws HeapBusyError inside a collection, a finalizer or a callback; InvalidArgumentError; what the file or stream throws
+   */
+  async save(target: string | URL | ByteSink, options: SaveOptions = {}): Promise<void> {
+    this.context.requireOpen();
+    await writePieces(target, imagePieces(this.context, options));
+  }
+
+  /** What `save` would write, in memory. @throws as `save` */
+  saveBytes(options: SaveOptions = {}): Uint8Array {
+    this.context.requireOpen();
+    const pieces = copyPieces(imagePieces(this.context, options));
+    const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let end = 0;
+    for (const piece of pieces) {
+      bytes.set(piece, end);
+      end += piece.length;
+    }
+    return bytes;
   }
 
   /**

@@ -160,3 +160,59 @@ export class HeapCorruptionError extends HeapError {
     this.invariant = invariant;
   }
 }
+
+/** What is wrong with a file or stream that should be a saved heap. */
+export type ImageErrorCode =
+  | "IMAGE_FOREIGN"
+  | "IMAGE_NEWER"
+  | "IMAGE_TRUNCATED"
+  | "IMAGE_CORRUPT"
+  | "IMAGE_INVALID";
+
+/**
+ * What should be a saved heap is none (`IMAGE_FOREIGN`), was written by a newer version (`IMAGE_NEWER`), ends too early
+ * (`IMAGE_TRUNCATED`), was changed since it was saved (`IMAGE_CORRUPT`), or is whole and makes no sense (`IMAGE_INVALID`).
+ * Nothing was loaded.
+ */
+export class ImageError extends HeapError {
+  constructor(code: ImageErrorCode, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** A struct has other fields here than in the saved heap. */
+export class LayoutMismatchError extends HeapError {
+  /** Name of the struct. */
+  readonly typeName: string;
+  /** The first field that differs; undefined where an option of the struct does. */
+  readonly field: string | undefined;
+  constructor(typeName: string, field: string | undefined, detail: string) {
+    super("LAYOUT_MISMATCH", `The struct "${typeName}" is not the one that was saved: ${detail}.`);
+    this.typeName = typeName;
+    this.field = field;
+  }
+}
+
+/** The heap was asked for something that has to wait until a collection, a death or a callback is over. */
+export class HeapBusyError extends HeapError {
+  constructor(verb: string, what: string) {
+    super("HEAP_BUSY", `The heap cannot be ${verb} now: ${what} is under way. Do it when that is over.`);
+  }
+}
+
+/** The value behind a foreign reference did not travel with the saved heap: what is left is its name. */
+export class TombstoneError extends HeapError {
+  /** What kind of value it was: the name of its constructor, or its type. */
+  readonly valueName: string;
+  /** How it was to be disposed of. */
+  readonly disposer: string;
+  constructor(valueName: string, disposer: string) {
+    super(
+      "TOMBSTONE",
+      `The value behind this foreign reference (${valueName}, disposed by ${disposer}) stayed with the heap that was saved: ` +
+        "values of JavaScript do not travel. Adopt a new one and put it in its place.",
+    );
+    this.valueName = valueName;
+    this.disposer = disposer;
+  }
+}

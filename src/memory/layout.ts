@@ -344,6 +344,46 @@ export const POISON_OBJECT = 0x5ead0b1e;
 /** ... and freed storage with this: a read of list items or hash table entries after they moved or died. */
 export const POISON_STORAGE = 0x5ead57a6;
 
+// -- images -----------------------------------------------------------------------------------
+
+/**
+ * A saved heap (docs/design/0006), in words:
+ *
+ *   header | metadata, JSON | runs | pages | generations | checksum
+ *
+ * runs: page, state and length of each run of pages that holds something, in address order. pages: their contents.
+ * generations: the tracked objects of 0, 1, 2 and the permanent one, in list order. What is left out is 0.
+ */
+export const IMAGE_MAGIC_FIRST = 0x4f52554f; //  "OURO"
+export const IMAGE_MAGIC_SECOND = 0x50414548; // "HEAP"
+export const IMAGE_VERSION = 1;
+export const IMAGE_HEADER_MAGIC = 0; //          two words
+export const IMAGE_HEADER_VERSION = 2;
+export const IMAGE_HEADER_LAYOUT = 3; //         LAYOUT_VERSION
+export const IMAGE_HEADER_METADATA = 4; //       bytes, without what fills the last word
+export const IMAGE_HEADER_RUNS = 5;
+export const IMAGE_HEADER_PAGES = 6; //          pages in all runs
+export const IMAGE_HEADER_FIRST_PAGE = 7;
+export const IMAGE_HEADER_TOP_PAGE = 8; //       one past the last page
+export const IMAGE_HEADER_RESERVED = 9; //       pages of the reservation that was saved
+export const IMAGE_HEADER_GENERATIONS = 10; //   4: entries
+export const IMAGE_HEADER_FRONT = 14; //         checksum of metadata and runs
+export const IMAGE_HEADER_CHECKSUM = 15; //      of the words before it
+export const IMAGE_HEADER_WORDS = 16;
+export const IMAGE_RUN_WORDS = 3;
+export const IMAGE_RUN_PAGE = 0;
+export const IMAGE_RUN_STATE = 1;
+export const IMAGE_RUN_LENGTH = 2;
+/** The collector's generations: 0, 1, 2 and the permanent one. */
+export const IMAGE_GENERATIONS = 4;
+/** What an `any` slot may hold: `optional(f64)` and the like hold one kind beside null. */
+export const IMAGE_ANY_NULL = 1;
+export const IMAGE_ANY_BOOLEAN = 2;
+export const IMAGE_ANY_NUMBER = 4;
+export const IMAGE_ANY_STRING = 8;
+export const IMAGE_ANY_OBJECT = 16;
+export const IMAGE_ANY = 31;
+
 export const INT32_MAX = 0x7fffffff;
 /** CPython's PyTrash_UNWIND_LEVEL: how many deaths may nest before the next is deferred. */
 export const TRASHCAN_LIMIT = 50;

@@ -70,6 +70,17 @@ export class Memory {
     return this.windows[index];
   }
 
+  /** The bytes of `wordCount` words from `address`, in order, as few views as windows allow. Not copied. */
+  *bytes(address: number, wordCount: number): IterableIterator<Uint8Array> {
+    const end = address + wordCount;
+    for (let from = address; from < end; ) {
+      const to = Math.min(end, (Math.floor(from / 2 ** WINDOW_SHIFT) + 1) * 2 ** WINDOW_SHIFT);
+      const start = this.windowOffset(from);
+      yield this.window(from, to - from)!.subarray(start, start + (to - from) * WORD_BYTES);
+      from = to;
+    }
+  }
+
   /** Byte offset of `address` inside its window. */
   windowOffset(address: number): number {
     return (address & WINDOW_MASK) * WORD_BYTES;
@@ -101,7 +112,7 @@ function allocateBuffer(bytes: number): SharedArrayBuffer | ArrayBuffer {
  * @throws InvalidArgumentError outside 256 KiB .. 8 GiB
  * @throws OutOfMemoryError when the machine refuses the reservation
  */
-export function reserveMemory(maximumBytes?: number, allocate = allocateBuffer): Memory {
+export function reserveMemory(maximumBytes?: number, allocate = allocateBuffer, firstPage?: number): Memory {
   if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1)
     throw new InvalidArgumentError(
       "Ouroheap needs a little-endian machine: numbers are tagged by their high word.",
@@ -115,7 +126,7 @@ export function reserveMemory(maximumBytes?: number, allocate = allocateBuffer):
       throw new InvalidArgumentError(
         `maximumBytes must be a whole number from ${RESERVATION_BYTES_MIN} (256 KiB) to ${RESERVATION_BYTES_MAX} (8 GiB), got ${String(maximumBytes)}.`,
       );
-    return format(tryReserve(roundUp(maximumBytes), allocate) ?? refuse(maximumBytes));
+    return format(tryReserve(roundUp(maximumBytes), allocate) ?? refuse(maximumBytes), firstPage);
   }
   const wanted = defaultMaximumBytes();
   for (let bytes = wanted; bytes >= 2 ** 24; bytes /= 2) {
@@ -123,6 +134,56 @@ export function reserveMemory(maximumBytes?: number, allocate = allocateBuffer):
     if (memory !== undefined) return format(memory);
   }
   return refuse(wanted);
+}
+
+/**
+ * Reserve a memory in which the pages of a saved heap have their old places.
+ *
+ * Without a size it is the one that the heap had, or what the machine grants of it.
+ *
+ * @param place first page, one past the last page in use, and pages of the reservation that was saved
+ * @throws InvalidArgumentError outside 256 KiB .. 8 GiB, or where the page table of so many pages would reach into the first page
+ * @throws OutOfMemoryError where the pages do not fit, or the machine refuses the reservation
+ */
+export function reserveAgain(
+  place: { readonly firstPage: number; readonly topPage: number; readonly pageCount: number },
+  maximumBytes?: number,
+  allocate = allocateBuffer,
+): Memory {
+  const { firstPage, topPage } = place;
+  const bytesMax = bytesBelow(firstPage);
+  const bytesMin = Math.max(RESERVATION_BYTES_MIN, roundUp(topPage * PAGE_BYTES));
+  if (maximumBytes !== undefined && maximumBytes >= RESERVATION_BYTES_MIN && maximumBytes < bytesMin)
+    throw new OutOfMemoryError(
+      bytesMin,
+      maximumBytes,
+      `The saved heap needs ${bytesMin} bytes of address space and maximumBytes is ${maximumBytes}.`,
+    );
+  if (maximumBytes !== undefined && roundUp(maximumBytes) > bytesMax && maximumBytes <= RESERVATION_BYTES_MAX)
+    throw new InvalidArgumentError(
+      `This heap was saved with a reservation of ${place.pageCount * PAGE_BYTES} bytes and its tables have room for ${bytesMax}: ` +
+        `maximumBytes cannot be ${maximumBytes}. Objects keep their addresses, and the tables stand before them.`,
+    );
+  if (maximumBytes !== undefined) return reserveMemory(maximumBytes, allocate, firstPage);
+  for (let bytes = Math.min(place.pageCount * PAGE_BYTES, bytesMax); ; bytes = roundUp(bytes / 2)) {
+    if (bytes < bytesMin) bytes = bytesMin;
+    const memory = tryReserve(bytes, allocate);
+    if (memory !== undefined) return format(memory, firstPage);
+    if (bytes <= bytesMin) return refuse(bytes);
+  }
+}
+
+/** The largest reservation whose tables end before a page. */
+export function bytesBelow(firstPage: number): number {
+  const unit = ARENA_PAGES * PAGE_BYTES;
+  let low = 0;
+  let high = RESERVATION_BYTES_MAX / unit;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (tablesOf((middle * unit) / PAGE_BYTES).firstPage <= firstPage) low = middle;
+    else high = middle - 1;
+  }
+  return low * unit;
 }
 
 function roundUp(bytes: number): number {
@@ -148,22 +209,29 @@ function refuse(bytes: number): never {
   );
 }
 
-/** Lay out the fixed regions: control words, page table, type table, then pages. */
-function format(memory: Memory): Memory {
-  const { i32, maximumBytes } = memory;
-  const pageCount = Math.floor(maximumBytes / PAGE_BYTES);
+/** Where the fixed regions of a reservation lie: control words, page table, type table, then pages. */
+function tablesOf(pageCount: number) {
   const typeCapacity = Math.min(TYPE_ID_MAX, Math.max(512, Math.floor(pageCount / 2) * 2));
   const pageTable = CONTROL_WORDS;
   const typeTable = pageTable + pageCount * PAGE_DESCRIPTOR_WORDS;
   const firstPage = Math.ceil((typeTable + (typeCapacity + 1) * TYPE_WORDS) / PAGE_WORDS);
+  return { typeCapacity, pageTable, typeTable, firstPage };
+}
+
+/** Lay out the fixed regions. @param firstPage where the pages begin, if not right behind the tables */
+function format(memory: Memory, firstPage?: number): Memory {
+  const { i32, maximumBytes } = memory;
+  const pageCount = Math.floor(maximumBytes / PAGE_BYTES);
+  const tables = tablesOf(pageCount);
+  const first = firstPage ?? tables.firstPage;
   i32[CONTROL_MAGIC] = MAGIC;
   i32[CONTROL_VERSION] = LAYOUT_VERSION;
   i32[CONTROL_PAGE_COUNT] = pageCount;
-  i32[CONTROL_FIRST_PAGE] = firstPage;
-  i32[CONTROL_TOP_PAGE] = firstPage;
-  i32[CONTROL_PAGE_TABLE] = pageTable;
-  i32[CONTROL_TYPE_TABLE] = typeTable;
-  i32[CONTROL_TYPE_CAPACITY] = typeCapacity;
+  i32[CONTROL_FIRST_PAGE] = first;
+  i32[CONTROL_TOP_PAGE] = first;
+  i32[CONTROL_PAGE_TABLE] = tables.pageTable;
+  i32[CONTROL_TYPE_TABLE] = tables.typeTable;
+  i32[CONTROL_TYPE_CAPACITY] = tables.typeCapacity;
   i32[CONTROL_TYPE_COUNT] = TYPE_ID_FIRST_FREE;
   return memory;
 }

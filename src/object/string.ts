@@ -44,6 +44,33 @@ export function hashText(text: string): number {
   return finishHash(hash);
 }
 
+/** The same of units that lie in memory. @param length a string's length word */
+export function hashUnits(i32: Int32Array, data: Address, length: number): number {
+  const isWide = (length & 1) !== 0;
+  const units = length >>> 1;
+  const perWord = isWide ? 2 : 4;
+  let hash = FNV_OFFSET;
+  let word = data;
+  for (const end = data + Math.floor(units / perWord); word < end; word++) {
+    const bits = i32[word];
+    if (isWide) {
+      hash = Math.imul(hash ^ (bits & 0xffff), FNV_PRIME);
+      hash = Math.imul(hash ^ (bits >>> 16), FNV_PRIME);
+    } else {
+      hash = Math.imul(hash ^ (bits & 0xff), FNV_PRIME);
+      hash = Math.imul(hash ^ ((bits >>> 8) & 0xff), FNV_PRIME);
+      hash = Math.imul(hash ^ ((bits >>> 16) & 0xff), FNV_PRIME);
+      hash = Math.imul(hash ^ (bits >>> 24), FNV_PRIME);
+    }
+  }
+  let bits = i32[word];
+  for (let rest = units % perWord; rest > 0; rest--) {
+    hash = Math.imul(hash ^ (bits & (isWide ? 0xffff : 0xff)), FNV_PRIME);
+    bits >>>= isWide ? 16 : 8;
+  }
+  return finishHash(hash);
+}
+
 function finishHash(hash: number): number {
   const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   return (mixed ^ (mixed >>> 12)) & HASH_MASK;

@@ -61,7 +61,8 @@ export class Tracking {
     for (const object of candidates) if (!this.holdsContainer(object)) this.generations.untrack(object);
   }
 
-  private holdsContainer(object: Address): boolean {
+  /** Whether an object holds a reason to be tracked. */
+  holdsContainer(object: Address): boolean {
     const count = this.traversal.collect(object);
     for (let index = 0; index < count; index++)
       if (this.isContainer(this.traversal.referents[index])) return true;

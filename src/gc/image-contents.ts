@@ -1,0 +1,241 @@
+/**
+ * Reading an image, the second half: what its objects hold. Every reference is followed to an object of a type that its slot
+ * may hold, and counted; the counts are those that the heap begins with. The naive witness (verify.ts) accepts what passes
+ * here; this does it in one pass, and with no loop that a hostile image could make long.
+ */
+import {
+  type Address,
+  CONTROL_WEAKREFS,
+  FLAG_OBSERVED,
+  FOREIGN_NUMBER,
+  HEADER_REFCOUNT,
+  HEADER_TYPE,
+  IMAGE_ANY_BOOLEAN,
+  IMAGE_ANY_NULL,
+  IMAGE_ANY_NUMBER,
+  IMAGE_ANY_OBJECT,
+  IMAGE_ANY_STRING,
+  KIND_DICT,
+  KIND_FOREIGN,
+  KIND_LIST,
+  KIND_SET,
+  KIND_STRING,
+  KIND_WEAKREF,
+  LIST_CAPACITY,
+  LIST_ITEMS,
+  LIST_LENGTH,
+  SLOT_ANY,
+  STRING_DATA,
+  STRING_HASH,
+  STRING_LENGTH,
+  TAG_BOOLEAN,
+  TAG_FIRST,
+  TAG_LAST,
+  TAG_NULL,
+  TAG_OBJECT,
+  TAG_STRING,
+  TYPE_ID_MASK,
+  TYPE_ID_STRING,
+  TYPE_ID_WEAKREF,
+  WEAKREF_CALLBACK,
+  WEAKREF_HOST_CALLBACK,
+  WEAKREF_IS_PROXY,
+  WEAKREF_NEXT,
+  WEAKREF_PREVIOUS,
+  WEAKREF_TARGET,
+} from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
+import { holdsReference, slotWords } from "../object/slot.js";
+import { hashUnits } from "../object/string.js";
+import { type ImagePages, refuse } from "./image-pages.js";
+import { ImageTableCheck } from "./image-tables.js";
+import type { ImageSlot, ImageType } from "./image-types.js";
+import { stringDataWords } from "./image-write.js";
+
+const ANY_OBJECT: ImageSlot = { slot: SLOT_ANY, one: 0, kinds: 0 };
+const ANY_STRING: ImageSlot = { slot: SLOT_ANY, one: TYPE_ID_STRING, kinds: 0 };
+
+export class ImageContents {
+  /** Foreign objects found, in address order. */
+  readonly foreign: Address[] = [];
+  private readonly i32: Int32Array;
+  private readonly pages: ImagePages;
+  private readonly types: readonly (ImageType | undefined)[];
+  private readonly tables: ImageTableCheck;
+  /** Weak references with a target; and those found in the lists of targets. */
+  private weakrefs = 0;
+  private listed = 0;
+
+  constructor(memory: Memory, pages: ImagePages, types: readonly (ImageType | undefined)[]) {
+    this.i32 = memory.i32;
+    this.pages = pages;
+    this.types = types;
+    this.tables = new ImageTableCheck(memory.i32, pages, (slot, word, owner) =>
+      this.checkSlot(slot, word, owner),
+    );
+  }
+
+  /** Check and count everything. `pages.checkObjects` has run. O(image). */
+  check(): void {
+    const { i32, types } = this;
+    this.pages.forEachObject((object) =>
+      this.checkObject(object, types[i32[object + HEADER_TYPE] & TYPE_ID_MASK]!),
+    );
+    if (this.listed !== this.weakrefs)
+      refuse(
+        CONTROL_WEAKREFS,
+        `${this.weakrefs} weak references have a target, ${this.listed} are in its list`,
+      );
+    i32[CONTROL_WEAKREFS] = this.weakrefs;
+  }
+
+  /** A reference from outside. */
+  countRoot(object: Address): void {
+    if (!this.pages.isObject(object) || (this.i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING)
+      refuse(object, "a root that is no object");
+    this.i32[object + HEADER_REFCOUNT]++;
+  }
+
+  /** When all references were counted: an object that nobody refers to would never be freed. */
+  checkCounts(): void {
+    const { i32 } = this;
+    this.pages.forEachObject((object) => {
+      if (i32[object + HEADER_REFCOUNT] === 0) refuse(object, "an object to which nothing refers");
+    });
+  }
+
+  private checkObject(object: Address, type: ImageType): void {
+    for (const { offset, slot } of type.fields) this.checkSlot(slot, object + offset, object);
+    if (type.weakrefOffset !== 0) this.checkWeakrefs(object, type.weakrefOffset);
+    switch (type.kind) {
+      case KIND_STRING:
+        this.checkString(object);
+        break;
+      case KIND_LIST:
+        this.checkItems(object, type.item!);
+        break;
+      case KIND_DICT:
+      case KIND_SET:
+        this.tables.check(object, type);
+        break;
+      case KIND_WEAKREF:
+        this.checkWeakref(object, type);
+        break;
+      case KIND_FOREIGN:
+        this.checkForeign(object, type);
+    }
+  }
+
+  // -- references -----------------------------------------------------------------------------
+
+  private checkSlot(slot: ImageSlot, word: Address, owner: Address): void {
+    if (slot.slot === SLOT_ANY) {
+      this.checkAny(slot.kinds, word, owner);
+      return;
+    }
+    const value = this.i32[word];
+    if (value === 0) return;
+    this.countReference(value, slot, owner);
+    if (slot.weakTargets === undefined) return;
+    const target = this.i32[value + WEAKREF_TARGET];
+    if (target !== 0 && (!this.pages.isObject(target) || !slot.weakTargets.has(this.typeIdOf(target))))
+      refuse(owner, `its weak reference leads to ${target}, which it may not`);
+  }
+
+  private typeIdOf(object: Address): number {
+    return this.i32[object + HEADER_TYPE] & TYPE_ID_MASK;
+  }
+
+  private countReference(target: number, { one, several }: ImageSlot, owner: Address): void {
+    const { i32 } = this;
+    if (!this.pages.isObject(target)) refuse(owner, `it refers to ${target}, where no object starts`);
+    const id = i32[target + HEADER_TYPE] & TYPE_ID_MASK;
+    if (one !== 0 ? id !== one : several === undefined ? id === TYPE_ID_STRING : !several.has(id))
+      refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
+    i32[target + HEADER_REFCOUNT]++;
+  }
+
+  private checkAny(kinds: number, word: Address, owner: Address): void {
+    const low = this.i32[word];
+    const high = this.i32[word + 1];
+    let kind = 0;
+    if (high < TAG_FIRST || high > TAG_LAST) kind = IMAGE_ANY_NUMBER;
+    else if (high === TAG_NULL) kind = IMAGE_ANY_NULL;
+    else if (high === TAG_BOOLEAN && (low === 0 || low === 1)) kind = IMAGE_ANY_BOOLEAN;
+    else if (high === TAG_STRING) kind = IMAGE_ANY_STRING;
+    else if (high === TAG_OBJECT) kind = IMAGE_ANY_OBJECT;
+    if ((kind & kinds) === 0) refuse(owner, `a value with the tag ${high} where none can be`);
+    if (kind === IMAGE_ANY_OBJECT) this.countReference(low, ANY_OBJECT, owner);
+    if (kind === IMAGE_ANY_STRING && low !== 0) this.countReference(low, ANY_STRING, owner);
+  }
+
+  // -- kinds ----------------------------------------------------------------------------------
+
+  private checkString(string: Address): void {
+    const { i32 } = this;
+    const length = i32[string + STRING_LENGTH];
+    if (length < 2 || STRING_DATA + stringDataWords(length) > this.pages.blockWords(string))
+      refuse(string, `a string of ${length >>> 1} units`);
+    if (hashUnits(i32, string + STRING_DATA, length) !== i32[string + STRING_HASH])
+      refuse(string, "the hash of a string is not that of its text");
+  }
+
+  private checkItems(list: Address, item: ImageSlot): void {
+    const { i32 } = this;
+    const items = i32[list + LIST_ITEMS];
+    const length = i32[list + LIST_LENGTH];
+    const capacity = i32[list + LIST_CAPACITY];
+    const words = slotWords(item.slot);
+    if (length < 0 || length > capacity || (items === 0) !== (capacity === 0))
+      refuse(list, `length ${length}, capacity ${capacity}, storage ${items}`);
+    if (items === 0) return;
+    this.pages.claim(items, capacity * words, list);
+    if (!holdsReference(item.slot)) return;
+    for (let word = items; word < items + length * words; word += words) this.checkSlot(item, word, list);
+  }
+
+  /** A holder's items are laid out as a list's. */
+  private checkForeign(object: Address, type: ImageType): void {
+    this.foreign.push(object);
+    if (this.i32[object + FOREIGN_NUMBER] !== this.foreign.length)
+      refuse(object, `the number ${this.i32[object + FOREIGN_NUMBER]} of a foreign value`);
+    this.i32[object + FOREIGN_NUMBER] = 0;
+    if (type.item !== undefined) this.checkItems(object, type.item);
+    else if (this.i32[object + LIST_ITEMS] !== 0)
+      refuse(object, "a foreign value that may hold nothing holds something");
+  }
+
+  // -- weak references ------------------------------------------------------------------------
+
+  private checkWeakref(ref: Address, type: ImageType): void {
+    const { i32 } = this;
+    this.checkSlot(type.item!, ref + WEAKREF_CALLBACK, ref);
+    const proxy = i32[ref + WEAKREF_IS_PROXY];
+    if (i32[ref + WEAKREF_HOST_CALLBACK] !== 0 || proxy < 0 || proxy > 1)
+      refuse(ref, "a weak reference's own words");
+    const target = i32[ref + WEAKREF_TARGET];
+    if (target !== 0) {
+      const hasList =
+        this.pages.isObject(target) &&
+        this.types[i32[target + HEADER_TYPE] & TYPE_ID_MASK]!.weakrefOffset !== 0;
+      if (!hasList) refuse(ref, `it leads to ${target}, which cannot be weakly referenced`);
+      this.weakrefs++;
+    } else if (i32[ref + WEAKREF_NEXT] !== 0 || i32[ref + WEAKREF_PREVIOUS] !== 0)
+      refuse(ref, "a dead weak reference in a list");
+  }
+
+  /** Each has its predecessor's address, so none can come twice: the walk ends. */
+  private checkWeakrefs(object: Address, offset: number): void {
+    const { i32 } = this;
+    let previous = 0;
+    for (let ref = i32[object + offset]; ref !== 0; ref = i32[ref + WEAKREF_NEXT]) {
+      if (!this.pages.isObject(ref) || (i32[ref + HEADER_TYPE] & TYPE_ID_MASK) !== TYPE_ID_WEAKREF)
+        refuse(object, `its list of weak references leads to ${ref}, which is none`);
+      if (i32[ref + WEAKREF_TARGET] !== object || i32[ref + WEAKREF_PREVIOUS] !== previous)
+        refuse(ref, `it stands in the list of ${object}, and says otherwise`);
+      previous = ref;
+      this.listed++;
+    }
+    if (previous !== 0) i32[object + HEADER_TYPE] |= FLAG_OBSERVED;
+  }
+}
