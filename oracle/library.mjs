@@ -26,16 +26,6 @@ function find(map, name) {
   return map.get(name);
 }
 
-/** A dead proxy and an unset slot are told by name; everything else is thrown on. */
-function access(body) {
-  try {
-    return body();
-  } catch (error) {
-    if (error.code === "DEAD_REFERENCE") return "ReferenceError";
-    throw error;
-  }
-}
-
 /** What the heap itself makes for `body` has no label, whatever stood at its address before. */
 function unlabelled(replay, target, body) {
   const known = replay.weakrefIds(target);
@@ -56,7 +46,7 @@ function makeProxy(replay, name, target, callback) {
     label = name;
     if (callback !== null) replay.modes.set(name, callback);
   }
-  return { proxy, label: label ?? sharedProxyLabel(replay, target) };
+  return { proxy, label: label ?? sharedProxyLabel(replay, target), users: 0, isDropped: false };
 }
 
 /** The shared proxy is the last weak reference without a callback. */
@@ -67,9 +57,30 @@ function sharedProxyLabel(replay, target) {
 
 function dropProxy(replay, name) {
   const { proxies } = replay.library;
-  const { proxy } = find(proxies, name);
+  const found = find(proxies, name);
   proxies.delete(name);
-  release(proxy);
+  give(found);
+}
+
+/** A proxy that is dropped while it is used goes when the use is over: python3.11 holds what it works on. */
+function give(found) {
+  if (found.users > 0) found.isDropped = true;
+  else release(found.proxy);
+}
+
+/** A dead proxy is told by name; everything else is thrown on. */
+function using(replay, name, body) {
+  const found = find(replay.library.proxies, name);
+  found.users++;
+  try {
+    return body(found.proxy);
+  } catch (error) {
+    if (error.code === "DEAD_REFERENCE") return "ReferenceError";
+    throw error;
+  } finally {
+    found.users--;
+    if (found.users === 0 && found.isDropped) release(found.proxy);
+  }
 }
 
 const proxyOperations = {
@@ -80,12 +91,11 @@ const proxyOperations = {
     const made = makeProxy(this, name, object, cb);
     const old = proxies.get(name);
     proxies.set(name, made);
-    if (old !== undefined) release(old.proxy);
+    if (old !== undefined) give(old);
     return made.label;
   },
   pload({ name, obj, key }) {
-    const { proxy } = find(this.library.proxies, obj);
-    return access(() => {
+    return using(this, obj, (proxy) => {
       if (this.isUnset(proxy, key)) return "AttributeError";
       const value = proxy[key];
       const label = this.label(value);
@@ -95,18 +105,17 @@ const proxyOperations = {
     });
   },
   pset({ obj, key, val }) {
-    const { proxy } = find(this.library.proxies, obj);
+    find(this.library.proxies, obj);
     const value = this.value(val);
     return this.holding(value, () =>
-      access(() => {
+      using(this, obj, (proxy) => {
         proxy[key] = value;
         return null;
       }),
     );
   },
   punset({ obj, key }) {
-    const { proxy } = find(this.library.proxies, obj);
-    return access(() => {
+    return using(this, obj, (proxy) => {
       if (this.isUnset(proxy, key)) return "AttributeError";
       proxy[key] = this.unset;
       return null;
@@ -199,7 +208,9 @@ const containerOperations = {
   witems({ name }) {
     const container = find(this.library.containers, name);
     if (this.library.isBusy(container)) return "iterating";
-    return [...container.table].map((item) => shown(this, container, item));
+    const told = [];
+    for (const item of container.table) told.push(shown(this, container, item));
+    return told;
   },
   /** Open iterators and take the first item of each. */
   witer({ name, iterators }) {
@@ -291,9 +302,8 @@ export const LIBRARY_ACTIONS = {
     if (this.library.proxies.has(name)) dropProxy(this, name);
   },
   pload(name, key) {
-    const found = this.library.proxies.get(name);
-    if (found === undefined) return;
-    const value = access(() => found.proxy[key]);
+    if (!this.library.proxies.has(name)) return;
+    const value = using(this, name, (proxy) => proxy[key]);
     if (value === "ReferenceError") throw new PythonError("ReferenceError");
     this.events.push(["r", "pload", this.label(value)]);
   },

@@ -3,6 +3,7 @@ import atexit
 import gc
 import sys
 import types
+import weakref
 
 import world
 from library import begin_ending
@@ -19,7 +20,17 @@ def prepare():
     """The first exit function to be registered is the last to run: behind those of `weakref.finalize`."""
     Ending.waits_for_collection = False
     atexit.register(after_finalizers)
-    sys.excepthook = lambda kind, error, trace: EV.append(['unraisable', kind.__name__])
+    # The library registers its own with the first finalize, for which it imports a module: too late once the exit has begun.
+    weakref.finalize(world.Node, print).detach()
+    sys.excepthook = on_error
+
+
+def on_error(kind, error, trace):
+    """What a function of `weakref.finalize` raises at the exit is told; anything else is a fault of the oracle."""
+    if Ending.begun:
+        EV.append(['unraisable', kind.__name__])
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def op_shutdown(o):
@@ -32,6 +43,9 @@ def op_shutdown(o):
 def after_finalizers():
     if not Ending.begun:
         return
+    # What is not to run at the exit stays in the library's registry, and its weak reference would be freed, and counted,
+    # with its call. The heap's goes with the handles.
+    Ending.kept = [info.weakref for info in weakref.finalize._registry.values()]
     if gc.isenabled():
         Ending.waits_for_collection = True
     else:

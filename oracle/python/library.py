@@ -16,7 +16,7 @@ PROXIES = {}               # name -> address of a proxy, a reference each
 CONTAINERS = {}            # name -> weak container
 ITERATORS = {}             # name -> (generator, its container)
 FINALIZERS = {}            # name -> weakref.finalize
-FUNCTIONS = {}             # label of a finalize -> actions of its function
+FUNCTIONS = {}             # name -> actions of its function
 
 # A suspended generator holds the current object, and the collector would see it through the generator. The heap's
 # iterator holds it from outside. So a generator is out of the collector's sight while it is open.
@@ -139,11 +139,17 @@ def op_wset(o):
     elif type(c) is KINDS['keys']:
         c[target] = o['val']
     else:
-        before = [id(r) for r in c.data]
-        c.add(target)
-        if [id(r) for r in c.data][:len(before)] != before:
-            raise AssertionError('HASH does not keep the order of a WeakSet of %d' % len(c.data))
+        add_weakly(c, target)
     forget(w for w in getweakrefs(target) if is_inside(c, w))
+
+
+def add_weakly(c, target):
+    """As `operations.add_member`."""
+    c.data.intersection_update(c.data)
+    before = [id(r) for r in c.data]
+    c.add(target)
+    if [id(r) for r in c.data][:len(before)] != before:
+        raise AssertionError('HASH does not keep the order of a WeakSet of %d' % len(c.data))
 
 
 def is_inside(c, w):
@@ -254,17 +260,16 @@ def act_wlen(name):
 
 # ---- finalize -----------------------------------------------------------------------------
 
-def run_function(lab):
-    EV.append(['fz', lab])
-    for a in FUNCTIONS[lab]:
+def run_function(name):
+    EV.append(['fz', name])
+    for a in FUNCTIONS[name]:
         do_action(None, a)
-    return lab
+    return name
 
 
 def make_finalizer(name, target, actions):
-    lab = MARK + name
-    FUNCTIONS[lab] = actions
-    f = FINALIZERS[name] = weakref.finalize(target, run_function, lab)
+    FUNCTIONS[name] = actions
+    f = FINALIZERS[name] = weakref.finalize(target, run_function, name)
     forget([weakref.finalize._registry[f].weakref])
 
 
@@ -293,6 +298,14 @@ def op_fatexit(o):
     return f.atexit
 
 
+def may_run():
+    """
+    What has not run by the end of the exit functions never will. The heap then says that it is not alive; Python says
+    that it is.
+    """
+    return not weakref.finalize._shutdown
+
+
 def act_fcall(name):
     if name in FINALIZERS:
         EV.append(['r', 'fcall', FINALIZERS[name]()])
@@ -300,12 +313,12 @@ def act_fcall(name):
 
 def act_fdetach(name):
     if name in FINALIZERS:
-        EV.append(['r', 'fdetach', FINALIZERS[name].detach() is not None])
+        EV.append(['r', 'fdetach', may_run() and FINALIZERS[name].detach() is not None])
 
 
 def act_falive(name):
     if name in FINALIZERS:
-        EV.append(['r', 'falive', FINALIZERS[name].alive])
+        EV.append(['r', 'falive', may_run() and FINALIZERS[name].alive])
 
 
 def act_fnew(name, node):

@@ -23,10 +23,10 @@ export function shutdown(context: Context): void {
     }
     const { gc } = context.heap;
     if (gc.isEnabled()) gc.collect();
-    gc.callbacks.length = 0;
     gc.unfreeze();
     context.handles.roots?.clear();
     dropRoots(context.core);
+    gc.callbacks.length = 0;
     gc.collect();
     tellGarbage(context);
     gc.garbage.clear();

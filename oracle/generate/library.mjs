@@ -1,0 +1,335 @@
+/** Operations and scenarios of sets, proxies, weak containers, `finalize` and the exit, for programs with these features. */
+import { SLOTS } from "./choices.mjs";
+import { Scenarios } from "./scenarios.mjs";
+
+/** By feature: single operations with their weights, scenarios, and finalizer actions. */
+const TERRITORIES = {
+  sets: {
+    weights: [
+      ["discard", 3],
+      ["has", 1],
+      ["members", 2],
+    ],
+    scenarios: ["setBunch", "setCycle"],
+    actions: [[(g) => ["peek", g.name("s"), "s0"], 1]],
+  },
+  proxies: {
+    weights: [
+      ["proxy", 5],
+      ["proxyLoad", 3],
+      ["proxySet", 4],
+      ["proxyUnset", 2],
+      ["proxyDrop", 3],
+    ],
+    scenarios: ["proxyObservers", "proxyLastReference"],
+    actions: [
+      [(g) => ["pdrop", g.name("p")], 1],
+      [(g) => ["pload", g.name("p"), g.pick(SLOTS)], 2],
+    ],
+  },
+  weakcontainers: {
+    weights: [
+      ["containerNew", 1],
+      ["containerSet", 8],
+      ["containerDelete", 2],
+      ["containerGet", 3],
+      ["containerLook", 4],
+      ["iterate", 2],
+      ["advance", 5],
+      ["close", 1],
+      ["containerDrop", 0.3],
+    ],
+    scenarios: ["openIterators", "openIterators"],
+    actions: [[(g) => ["wlen", g.name("c")], 2]],
+  },
+  finalize: {
+    weights: [
+      ["finalize", 6],
+      ["finalizeCall", 2],
+      ["finalizeDetach", 1],
+      ["finalizeLook", 2],
+    ],
+    scenarios: ["finalizeObservers"],
+    actions: [
+      [(g) => ["fcall", g.name("x")], 1],
+      [(g) => ["fdetach", g.name("x")], 1],
+      [(g) => ["falive", g.name("x")], 2],
+    ],
+  },
+  shutdown: { weights: [["finalize", 3]], scenarios: [], actions: [] },
+};
+
+export class LibraryScenarios extends Scenarios {
+  constructor(seed, features) {
+    super(seed, features);
+    this.territories = Object.keys(TERRITORIES)
+      .filter((feature) => features.has(feature))
+      .map((feature) => TERRITORIES[feature]);
+    this.actions = [...this.actions, ...this.territories.flatMap(({ actions }) => actions)];
+  }
+
+  libraryWeights() {
+    return this.territories.flatMap(({ weights }) => weights);
+  }
+  libraryScenarios() {
+    return this.territories.flatMap(({ scenarios }) => scenarios);
+  }
+
+  instance() {
+    return this.name(this.pick(["n", "n", "f", "f", "z"]));
+  }
+  /** What callbacks of the library's kinds do: they have no object of their own. */
+  plainCallback() {
+    const choice = this.random();
+    if (choice < 0.4) return "log";
+    if (choice < 0.5) return "raise";
+    if (choice < 0.65) return "collect";
+    return { do: this.functionAction() };
+  }
+  functionAction() {
+    const actions = [["drop", this.anyName()], ["collect", this.below(3)], ["alloc", 2], ["raise"]];
+    if (this.features.has("finalize") || this.features.has("shutdown")) {
+      actions.push(["fcall", this.name("x")], ["fdetach", this.name("x")], ["falive", this.name("x")]);
+      actions.push(["fnew", this.name("x"), this.name("n")]);
+    }
+    if (this.features.has("weakcontainers")) actions.push(["wlen", this.name("c")]);
+    if (this.features.has("proxies")) actions.push(["pdrop", this.name("p")]);
+    return this.pick(actions);
+  }
+
+  // -- sets -----------------------------------------------------------------------------------
+
+  discard() {
+    return { op: "discard", obj: this.name("s"), val: { n: this.instance() } };
+  }
+  has() {
+    return { op: "has", obj: this.name("s"), val: { n: this.instance() } };
+  }
+  members() {
+    return { op: "members", obj: this.name("s") };
+  }
+
+  /** Finalizers held by one set alone, also by one whose table has grown: in which order it lets them go. */
+  setBunch() {
+    const names = Array.from(
+      { length: 1 + this.below(this.chance(0.2) ? 24 : 5) },
+      (_, index) => `f${index}`,
+    );
+    this.emit({ op: "new", name: "s0", kind: "set", items: [] });
+    for (const name of names) {
+      const actions = this.chance(0.6) ? [["peek", "s0", "s0"], this.action()] : [];
+      this.emit({ op: "new", name, kind: "fin", items: [], do: actions });
+      this.emit({ op: "set", obj: "s0", key: "add", val: { n: name } });
+    }
+    if (this.chance(0.5)) this.emit({ op: "discard", obj: "s0", val: { n: this.pick(names) } });
+    this.emit({ op: "referents", name: "s0" });
+    if (this.chance(0.3))
+      this.emit({ op: "weakref", name: "w0", target: "s0", cb: this.pick([null, "log", "collect"]) });
+    for (const name of names) this.emit({ op: "drop", name });
+    if (this.chance(0.4)) this.emit({ op: "unset", obj: "s0", key: "clear" });
+    this.emit({ op: "drop", name: "s0" });
+    this.emit({ op: "order" });
+  }
+
+  /** A set on a cycle with its members. */
+  setCycle() {
+    const names = ["n1", "f1", "n2", "f2"].slice(0, 2 + this.below(3));
+    for (const name of names)
+      this.emit({
+        op: "new",
+        name,
+        kind: name[0] === "n" ? "node" : "fin",
+        items: [],
+        do: name[0] === "f" ? [this.action()] : undefined,
+      });
+    this.emit({ op: "new", name: "s1", kind: "set", items: names.map((n) => ({ n })) });
+    if (!this.isTyped)
+      for (const name of names)
+        if (this.chance(0.6)) this.emit({ op: "set", obj: name, key: this.pick(SLOTS), val: { n: "s1" } });
+    if (this.chance(0.4)) this.emit({ op: "weakref", name: "w1", target: "s1", cb: "log" });
+    for (const name of [...names, "s1"]) if (this.chance(0.95)) this.emit({ op: "drop", name });
+    this.emit({ op: "order" });
+    this.emit({ op: "collect", gen: this.pick([0, 1, 2]) });
+    this.emit({ op: "order" });
+  }
+
+  // -- proxies --------------------------------------------------------------------------------
+
+  proxy() {
+    const cb = this.chance(0.4) ? null : this.plainCallback();
+    return { op: "proxy", name: this.name("p"), target: this.instance(), cb };
+  }
+  proxyLoad() {
+    return { op: "pload", name: this.name("u"), obj: this.name("p"), key: this.pick(SLOTS) };
+  }
+  proxySet() {
+    return { op: "pset", obj: this.name("p"), key: this.pick(SLOTS), val: this.operand() };
+  }
+  proxyUnset() {
+    return { op: "punset", obj: this.name("p"), key: this.pick(SLOTS) };
+  }
+  proxyDrop() {
+    return { op: "pdrop", name: this.name("p") };
+  }
+
+  /** References and proxies of one object: what is shared, in which order they stand and are called. */
+  proxyObservers() {
+    const target = this.pick(["n1", "f1"]);
+    this.emit({ op: "new", name: target, kind: target === "n1" ? "node" : "fin", items: [], do: [] });
+    for (const number of [1, 2, 3, 4]) {
+      const cb = this.chance(0.4) ? null : this.plainCallback();
+      if (this.chance(0.5)) this.emit({ op: "proxy", name: `p${number}`, target, cb });
+      else this.emit({ op: "weakref", name: `w${number}`, target, cb });
+      if (this.chance(0.2)) this.emit({ op: "pdrop", name: `p${1 + this.below(4)}` });
+    }
+    this.emit({ op: "weakrefs", obj: target });
+    this.emit({ op: "order" });
+    if (this.chance(0.3)) this.emit({ op: "set", obj: target, key: "s0", val: { n: target } });
+    this.emit({ op: "drop", name: target });
+    if (this.chance(0.5)) this.emit({ op: "collect", gen: this.pick([0, 2]) });
+    for (const number of [1, 2, 3, 4]) this.emit({ op: "pload", name: "u0", obj: `p${number}`, key: "s0" });
+    this.emit({ op: "order" });
+  }
+
+  /** What a proxy's target holds in a slot holds the target: overwriting the slot through the proxy ends both. */
+  proxyLastReference() {
+    const finalizer = () => (this.chance(0.5) ? [this.action()] : []);
+    this.emit({ op: "new", name: "f1", kind: "fin", items: [], do: finalizer() });
+    this.emit({ op: "new", name: "f2", kind: "fin", items: [{ n: "f1" }], do: finalizer() });
+    this.emit({ op: "new", name: "f3", kind: "fin", items: [], do: [] });
+    this.emit({ op: "set", obj: "f2", key: "s1", val: { n: "f3" } });
+    this.emit({ op: "set", obj: "f1", key: "s2", val: { n: "f2" } });
+    this.emit({ op: "proxy", name: "p1", target: "f1", cb: this.pick([null, "log"]) });
+    for (const name of ["f1", "f2", "f3"]) this.emit({ op: "drop", name });
+    if (this.chance(0.5)) this.emit({ op: "punset", obj: "p1", key: "s2" });
+    else this.emit({ op: "pset", obj: "p1", key: "s2", val: this.operand() });
+    this.emit({ op: "pload", name: "u1", obj: "p1", key: "s2" });
+  }
+
+  // -- weak containers ------------------------------------------------------------------------
+
+  /** The number of a container's name tells its kind. */
+  containerKind(name) {
+    return ["values", "keys", "set"][Number(name[1]) % 3];
+  }
+  containerNew() {
+    const name = this.name("c");
+    return { op: "wnew", name, kind: this.containerKind(name) };
+  }
+  containerSet() {
+    const name = this.name("c");
+    if (this.program.findLastIndex((one) => one.op === "wnew" && one.name === name) < 0)
+      return { op: "wnew", name, kind: this.containerKind(name) };
+    const target = this.chance(0.95) ? this.instance() : this.anyName();
+    return { op: "wset", name, target, key: `k${this.below(5)}`, val: this.below(100) };
+  }
+  containerDelete() {
+    return { op: "wdel", name: this.name("c"), target: this.instance(), key: `k${this.below(5)}` };
+  }
+  containerGet() {
+    const op = this.pick(["wget", "whas"]);
+    return { op, name: this.name("c"), target: this.instance(), key: `k${this.below(5)}` };
+  }
+  containerLook() {
+    return { op: this.pick(["wlen", "witems"]), name: this.name("c") };
+  }
+  iterate() {
+    const iterators = [this.name("i"), this.name("i")].slice(0, 1 + this.below(2));
+    return { op: "witer", name: this.name("c"), iterators: [...new Set(iterators)] };
+  }
+  advance() {
+    return { op: "wnext", name: this.name("i") };
+  }
+  close() {
+    return { op: "wclose", name: this.name("i") };
+  }
+  containerDrop() {
+    return { op: "wdrop", name: this.name("c") };
+  }
+
+  /** Objects die by count, in a collection and because an iterator moves on, while iterators are open. */
+  openIterators() {
+    const name = this.name("c");
+    const kind = this.containerKind(name);
+    const iterators = ["i7", "i8"].slice(0, 1 + this.below(2));
+    const members = Array.from(
+      { length: 2 + this.below(5) },
+      (_, index) => `${this.pick(["n", "f"])}${index}`,
+    );
+    this.emit({ op: "wnew", name, kind });
+    for (const [index, member] of members.entries()) {
+      const actions = [["wlen", name], this.chance(0.3) ? ["drop", this.pick(members)] : this.action()];
+      const isFin = member[0] === "f";
+      this.emit({
+        op: "new",
+        name: member,
+        kind: isFin ? "fin" : "node",
+        items: [],
+        do: isFin ? actions : undefined,
+      });
+      if (this.chance(0.4)) this.emit({ op: "set", obj: member, key: "s0", val: { n: member } });
+      this.emit({ op: "wset", name, target: member, key: `k${index}`, val: index });
+      if (this.chance(0.3))
+        this.emit({ op: "weakref", name: this.name("w"), target: member, cb: { do: ["wlen", name] } });
+    }
+    this.emit({ op: "weakrefs", obj: this.pick(members) });
+    this.emit({ op: "witer", name, iterators });
+    for (let steps = 4 + this.below(10); steps > 0; steps--)
+      this.emit(this.iterationStep(name, iterators, members));
+    for (const own of iterators) this.emit({ op: "wclose", name: own });
+    for (const op of ["wlen", "witems", "order"]) this.emit({ op, name });
+  }
+  iterationStep(name, iterators, members) {
+    const choice = this.random();
+    if (choice < 0.35) return { op: "wnext", name: this.pick(iterators) };
+    if (choice < 0.7) return { op: "drop", name: this.pick(members) };
+    if (choice < 0.8) return { op: "collect", gen: this.pick([0, 2]) };
+    if (choice < 0.9) return { op: "wlen", name };
+    if (choice < 0.95) return { op: "order" };
+    return { op: "wget", name, target: this.pick(members), key: `k${this.below(5)}` };
+  }
+
+  // -- finalize -------------------------------------------------------------------------------
+
+  finalize() {
+    const actions = Array.from({ length: this.below(3) }, () => this.functionAction());
+    const target = this.chance(0.95) ? this.instance() : this.anyName();
+    return { op: "finalize", name: this.name("x"), target, do: actions, atexit: this.chance(0.8) };
+  }
+  finalizeCall() {
+    return { op: "fcall", name: this.name("x") };
+  }
+  finalizeDetach() {
+    return { op: "fdetach", name: this.name("x") };
+  }
+  finalizeLook() {
+    if (this.chance(0.5)) return { op: "falive", name: this.name("x") };
+    return this.chance(0.5)
+      ? { op: "fatexit", name: this.name("x") }
+      : { op: "fatexit", name: this.name("x"), value: this.chance(0.5) };
+  }
+
+  /** Several finalizers and weak references of one object: who is called when, and who takes whose turn away. */
+  finalizeObservers() {
+    const target = this.pick(["n1", "f1"]);
+    this.emit({ op: "new", name: target, kind: target === "n1" ? "node" : "fin", items: [], do: [] });
+    const own = ["x1", "x2", "x3"];
+    const turns = () =>
+      this.pick([
+        ["fdetach", this.pick(own)],
+        ["fcall", this.pick(own)],
+        ["falive", this.pick(own)],
+      ]);
+    for (const name of own) {
+      this.emit({ op: "finalize", name, target, do: this.chance(0.7) ? [turns()] : [] });
+      if (this.chance(0.4)) this.emit({ op: "weakref", name: this.name("w"), target, cb: { do: turns() } });
+    }
+    this.emit({ op: "weakrefs", obj: target });
+    if (this.chance(0.3)) this.emit({ op: this.pick(["fcall", "fdetach"]), name: this.pick(own) });
+    const isCycle = this.chance(0.5);
+    if (isCycle) this.emit({ op: "set", obj: target, key: "s0", val: { n: target } });
+    this.emit({ op: "drop", name: target });
+    if (isCycle) this.emit({ op: "collect", gen: this.pick([0, 2]) });
+    for (const name of own) this.emit({ op: "falive", name });
+  }
+}
