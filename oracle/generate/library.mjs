@@ -2,13 +2,17 @@
 import { SLOTS } from "./choices.mjs";
 import { Scenarios } from "./scenarios.mjs";
 
+const MAKERS = new Set(["new", "alias", "load", "weakref", "proxy", "pload", "wnew", "finalize"]);
+const ENDERS = new Set(["drop", "pdrop", "wdrop", "wclose"]);
+
 /** By feature: single operations with their weights, scenarios, and finalizer actions. */
 const TERRITORIES = {
   sets: {
     weights: [
-      ["discard", 3],
+      ["grow", 10],
+      ["discard", 6],
       ["has", 1],
-      ["members", 2],
+      ["members", 3],
     ],
     scenarios: ["setBunch", "setCycle"],
     actions: [[(g) => ["peek", g.name("s"), "s0"], 1]],
@@ -66,6 +70,22 @@ export class LibraryScenarios extends Scenarios {
       .filter((feature) => features.has(feature))
       .map((feature) => TERRITORIES[feature]);
     this.actions = [...this.actions, ...this.territories.flatMap(({ actions }) => actions)];
+    /** Names that probably have an object: finalizers and failures are not followed. */
+    this.live = new Set();
+  }
+
+  emit(operation) {
+    super.emit(operation);
+    const { op, name } = operation;
+    if (MAKERS.has(op)) this.live.add(name);
+    else if (ENDERS.has(op)) this.live.delete(name);
+    for (const iterator of operation.iterators ?? []) this.live.add(iterator);
+  }
+
+  /** A name of one of some kinds, mostly one that has an object. */
+  existing(...kinds) {
+    const names = [...this.live].filter((name) => kinds.includes(name[0]));
+    return names.length > 0 && this.chance(0.85) ? this.pick(names) : this.name(this.pick(kinds));
   }
 
   libraryWeights() {
@@ -76,7 +96,7 @@ export class LibraryScenarios extends Scenarios {
   }
 
   instance() {
-    return this.name(this.pick(["n", "n", "f", "f", "z"]));
+    return this.existing("n", "f", "z");
   }
   /** What callbacks of the library's kinds do: they have no object of their own. */
   plainCallback() {
@@ -99,14 +119,20 @@ export class LibraryScenarios extends Scenarios {
 
   // -- sets -----------------------------------------------------------------------------------
 
+  grow() {
+    const obj = this.existing("s");
+    if (this.live.has(obj)) return { op: "set", obj, key: "add", val: { n: this.instance() } };
+    const items = Array.from({ length: this.below(4) }, () => ({ n: this.instance() }));
+    return { op: "new", name: obj, kind: "set", items };
+  }
   discard() {
-    return { op: "discard", obj: this.name("s"), val: { n: this.instance() } };
+    return { op: "discard", obj: this.existing("s"), val: { n: this.instance() } };
   }
   has() {
-    return { op: "has", obj: this.name("s"), val: { n: this.instance() } };
+    return { op: "has", obj: this.existing("s"), val: { n: this.instance() } };
   }
   members() {
-    return { op: "members", obj: this.name("s") };
+    return { op: "members", obj: this.existing("s") };
   }
 
   /** Finalizers held by one set alone, also by one whose table has grown: in which order it lets them go. */
@@ -160,16 +186,21 @@ export class LibraryScenarios extends Scenarios {
     return { op: "proxy", name: this.name("p"), target: this.instance(), cb };
   }
   proxyLoad() {
-    return { op: "pload", name: this.name("u"), obj: this.name("p"), key: this.pick(SLOTS) };
+    return { op: "pload", name: this.name("u"), obj: this.existing("p"), key: this.pick(SLOTS) };
   }
   proxySet() {
-    return { op: "pset", obj: this.name("p"), key: this.pick(SLOTS), val: this.operand() };
+    return {
+      op: "pset",
+      obj: this.existing("p"),
+      key: this.pick(SLOTS),
+      val: this.chance(0.8) ? { n: this.instance() } : this.operand(),
+    };
   }
   proxyUnset() {
-    return { op: "punset", obj: this.name("p"), key: this.pick(SLOTS) };
+    return { op: "punset", obj: this.existing("p"), key: this.pick(SLOTS) };
   }
   proxyDrop() {
-    return { op: "pdrop", name: this.name("p") };
+    return { op: "pdrop", name: this.existing("p") };
   }
 
   /** References and proxies of one object: what is shared, in which order they stand and are called. */
@@ -217,34 +248,33 @@ export class LibraryScenarios extends Scenarios {
     return { op: "wnew", name, kind: this.containerKind(name) };
   }
   containerSet() {
-    const name = this.name("c");
-    if (this.program.findLastIndex((one) => one.op === "wnew" && one.name === name) < 0)
-      return { op: "wnew", name, kind: this.containerKind(name) };
+    const name = this.existing("c");
+    if (!this.live.has(name)) return { op: "wnew", name, kind: this.containerKind(name) };
     const target = this.chance(0.95) ? this.instance() : this.anyName();
     return { op: "wset", name, target, key: `k${this.below(5)}`, val: this.below(100) };
   }
   containerDelete() {
-    return { op: "wdel", name: this.name("c"), target: this.instance(), key: `k${this.below(5)}` };
+    return { op: "wdel", name: this.existing("c"), target: this.instance(), key: `k${this.below(5)}` };
   }
   containerGet() {
     const op = this.pick(["wget", "whas"]);
-    return { op, name: this.name("c"), target: this.instance(), key: `k${this.below(5)}` };
+    return { op, name: this.existing("c"), target: this.instance(), key: `k${this.below(5)}` };
   }
   containerLook() {
-    return { op: this.pick(["wlen", "witems"]), name: this.name("c") };
+    return { op: this.pick(["wlen", "witems"]), name: this.existing("c") };
   }
   iterate() {
     const iterators = [this.name("i"), this.name("i")].slice(0, 1 + this.below(2));
-    return { op: "witer", name: this.name("c"), iterators: [...new Set(iterators)] };
+    return { op: "witer", name: this.existing("c"), iterators: [...new Set(iterators)] };
   }
   advance() {
-    return { op: "wnext", name: this.name("i") };
+    return { op: "wnext", name: this.existing("i") };
   }
   close() {
-    return { op: "wclose", name: this.name("i") };
+    return { op: "wclose", name: this.existing("i") };
   }
   containerDrop() {
-    return { op: "wdrop", name: this.name("c") };
+    return { op: "wdrop", name: this.existing("c") };
   }
 
   /** Objects die by count, in a collection and because an iterator moves on, while iterators are open. */
@@ -297,16 +327,16 @@ export class LibraryScenarios extends Scenarios {
     return { op: "finalize", name: this.name("x"), target, do: actions, atexit: this.chance(0.8) };
   }
   finalizeCall() {
-    return { op: "fcall", name: this.name("x") };
+    return { op: "fcall", name: this.existing("x") };
   }
   finalizeDetach() {
-    return { op: "fdetach", name: this.name("x") };
+    return { op: "fdetach", name: this.existing("x") };
   }
   finalizeLook() {
-    if (this.chance(0.5)) return { op: "falive", name: this.name("x") };
+    if (this.chance(0.5)) return { op: "falive", name: this.existing("x") };
     return this.chance(0.5)
-      ? { op: "fatexit", name: this.name("x") }
-      : { op: "fatexit", name: this.name("x"), value: this.chance(0.5) };
+      ? { op: "fatexit", name: this.existing("x") }
+      : { op: "fatexit", name: this.existing("x"), value: this.chance(0.5) };
   }
 
   /** Several finalizers and weak references of one object: who is called when, and who takes whose turn away. */
