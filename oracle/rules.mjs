@@ -252,14 +252,20 @@ export const RULES = [
   {
     rule: "6.4 callbacks are called in list order",
     file: lifetime,
-    from: "    for (const { ref, callback, hostCallback } of pending)",
-    to: "    for (const { ref, callback, hostCallback } of pending.toReversed())",
+    from: "    for (const call of pending) this.call(call);",
+    to: "    for (const call of pending.toReversed()) this.call(call);",
   },
   {
     rule: "6.4 several pending callbacks are held by an object that the collector sees through",
     file: lifetime,
     from: "pending.length > 1 ?",
     to: "pending.length > 1e9 ?",
+  },
+  {
+    rule: "1.8 one of several pending callbacks holds its weak reference while it runs",
+    file: lifetime,
+    from: "    for (const call of pending) this.call(call);",
+    to: "    for (const { ref, callback, hostCallback } of pending) this.hooks.runCallback(ref, callback, hostCallback);",
   },
   {
     rule: "6.4 a weak reference whose target died by its count has no callback any more",

@@ -25,7 +25,7 @@ const TERRITORIES = {
       ["proxyUnset", 2],
       ["proxyDrop", 3],
     ],
-    scenarios: ["proxyObservers", "proxyLastReference"],
+    scenarios: ["proxyObservers", "proxyLastReference", "runningCall"],
     actions: [
       [(g) => ["pdrop", g.name("p")], 1],
       [(g) => ["pload", g.name("p"), g.pick(SLOTS)], 2],
@@ -219,6 +219,21 @@ export class LibraryScenarios extends Scenarios {
     this.emit({ op: "drop", name: target });
     if (this.chance(0.5)) this.emit({ op: "collect", gen: this.pick([0, 2]) });
     for (const number of [1, 2, 3, 4]) this.emit({ op: "pload", name: "u0", obj: `p${number}`, key: "s0" });
+    this.emit({ op: "order" });
+  }
+
+  /** Several calls are pending, and one of them collects while nothing holds its weak reference from outside but itself. */
+  runningCall() {
+    this.emit({ op: "new", name: "n1", kind: "node", items: [] });
+    this.emit({ op: "weakref", name: "w1", target: "n1", cb: "collect" });
+    if (!this.isTyped) {
+      this.emit({ op: "new", name: "n5", kind: "node", items: [{ n: "w1" }] });
+      this.emit({ op: "drop", name: "w1" });
+    }
+    if (this.chance(0.5))
+      this.emit({ op: "weakref", name: "w2", target: "n1", cb: this.pick(["log", { n: "n5" }]) });
+    else this.emit({ op: "proxy", name: "p2", target: "n1", cb: this.plainCallback() });
+    this.emit({ op: "drop", name: "n1" });
     this.emit({ op: "order" });
   }
 
