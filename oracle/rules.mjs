@@ -11,6 +11,10 @@ const partition = "src/gc/partition.ts";
 const generation = "src/object/generation.ts";
 const tracking = "src/object/tracking.ts";
 const traverse = "src/object/traverse.ts";
+const tables = "src/object/hash-table.ts";
+const containers = "src/host/weak-containers.ts";
+const finalizers = "src/host/finalize.ts";
+const shutdown = "src/host/shutdown.ts";
 
 export const RULES = [
   {
@@ -54,6 +58,30 @@ export const RULES = [
     file: "src/object/type.ts",
     from: "  traverse: 1,\n  drop: 1,",
     to: "  traverse: 0,\n  drop: 1,",
+  },
+  {
+    rule: "1.3 a set that is cleared drops its members first to last",
+    file: tables,
+    from: "    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {",
+    to: "    entry += (used - 1) * entryWords(itemSlot);\n    for (let number = 0; number < used; number++, entry -= entryWords(itemSlot)) {",
+  },
+  {
+    rule: "1.2 a table that is cleared looks empty to what dies of it",
+    file: tables,
+    from: "    i32.fill(0, table + TABLE_STORAGE, table + TABLE_EPOCH);\n    i32[table + TABLE_EPOCH]++;\n    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {\n      if (isDeletedEntry(i32, entry, keySlot)) continue;\n      this.counts.decrefSlot(keySlot, entry);\n      this.counts.decrefSlot(itemSlot, entry + 2);\n    }\n",
+    to: "    const size = i32[table + TABLE_SIZE];\n    i32.fill(0, table + TABLE_STORAGE, table + TABLE_EPOCH);\n    i32[table + TABLE_SIZE] = size;\n    i32[table + TABLE_EPOCH]++;\n    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {\n      if (isDeletedEntry(i32, entry, keySlot)) continue;\n      this.counts.decrefSlot(keySlot, entry);\n      this.counts.decrefSlot(itemSlot, entry + 2);\n    }\n    i32[table + TABLE_SIZE] = 0;\n",
+  },
+  {
+    rule: "1.4 a set's members are visited",
+    file: traverse,
+    from: "      this.visit(keySlot, entry);\n",
+    to: "",
+  },
+  {
+    rule: "1.4 a set is visited first to last",
+    file: traverse,
+    from: "      this.visit(keySlot, entry);\n    }\n",
+    to: "      this.visit(keySlot, entry);\n    }\n    if (itemSlot === 0) this.referents.subarray(0, this.count).reverse();\n",
   },
   {
     rule: "1.5 the 51st nested death is deferred",
@@ -278,6 +306,114 @@ export const RULES = [
     file: weakref,
     from: "return target !== 0 && i32[target + HEADER_REFCOUNT] > 0 ? target : 0;",
     to: "return target;",
+  },
+  {
+    rule: "6.2 the shared proxy stands behind the shared reference",
+    file: weakref,
+    from: "isShared && !isProxy ? 0 : this.lastShared(target)",
+    to: "isShared ? 0 : this.lastShared(target)",
+  },
+  {
+    rule: "6.7 a proxy's target is held while a slot is written through it",
+    file: "src/host/weak-proxy.ts",
+    from: "        counts.incref(address);\n        try {\n          return Reflect.set(view, name, value);\n        } finally {\n          counts.decref(address);\n        }",
+    to: "        return Reflect.set(view, name, value);",
+  },
+  {
+    rule: "6.7 an entry whose object died stays while an iterator is open",
+    file: containers,
+    from: "if (this.openIterators > 0) this.pending.set(entry, key);",
+    to: "if (this.openIterators > 1e9) this.pending.set(entry, key);",
+  },
+  {
+    rule: "6.7 it stays until the last iterator ends",
+    file: containers,
+    from: "if (--this.openIterators === 0) this.commit();",
+    to: "--this.openIterators;\n      this.commit();",
+  },
+  {
+    rule: "6.7 an iterator lets go of an object after it has taken the next one",
+    file: containers,
+    from: "        const previous = held;\n        held = ref.deref();\n        if (previous !== undefined) release(previous);\n",
+    to: "        const previous = held;\n        if (previous !== undefined) release(previous);\n        held = ref.deref();\n",
+  },
+  {
+    rule: "6.7 at its end it removes what waits before it lets go of the last object",
+    file: containers,
+    from: "      if (--this.openIterators === 0) this.commit();\n      if (held !== undefined) release(held);\n",
+    to: "      if (held !== undefined) release(held);\n      if (--this.openIterators === 0) this.commit();\n",
+  },
+  {
+    rule: "6.7 what waits to be removed does not count",
+    file: containers,
+    from: "return this.entries.size - this.pending.size;",
+    to: "return this.entries.size;",
+  },
+  {
+    rule: "6.8 a finalize is called once",
+    file: finalizers,
+    from: "const fire = () => (end() ? run(...args) : undefined);",
+    to: "const fire = () => {\n    end();\n    return run(...args);\n  };",
+  },
+  {
+    rule: "6.8 it is over before its function runs",
+    file: finalizers,
+    from: "const fire = () => (end() ? run(...args) : undefined);",
+    to: "const fire = () => {\n    if (!registry.has(key)) return undefined;\n    const result = run(...args);\n    end();\n    return result;\n  };",
+  },
+  {
+    rule: "6.8 it cannot be detached once its object is dead",
+    file: finalizers,
+    from: "registry.has(key) && ref?.alive === true && end()",
+    to: "end()",
+  },
+  {
+    rule: "6.8 at the exit the newest runs first",
+    file: finalizers,
+    from: "const last = pending.pop();",
+    to: "const last = pending.shift();",
+  },
+  {
+    rule: "6.8 one that is made meanwhile runs next",
+    file: finalizers,
+    from: "      if (this.isDirty) {",
+    to: "      if (this.isDirty && pending.length === 0) {",
+  },
+  {
+    rule: "6.8 what is not for the exit does not run there",
+    file: finalizers,
+    from: ".filter(({ atexit }) => atexit)",
+    to: "",
+  },
+  {
+    rule: "9 finalize comes before the exit's collection",
+    file: shutdown,
+    from: "    runAtExit(context);\n",
+    to: "    if (context.heap.gc.isEnabled()) context.heap.gc.collect();\n    runAtExit(context);\n",
+  },
+  {
+    rule: "9 a full collection, if collection is on, comes before what handles hold",
+    file: shutdown,
+    from: "    if (gc.isEnabled()) gc.collect();\n",
+    to: "",
+  },
+  {
+    rule: "9 what handles hold dies oldest first",
+    file: "src/gc/roots.ts",
+    from: "[2, 1, 0].flatMap",
+    to: "[0, 1, 2].flatMap",
+  },
+  {
+    rule: "9 cycles that are left are collected at last",
+    file: shutdown,
+    from: "    gc.collect();\n    tellGarbage(context);",
+    to: "    tellGarbage(context);",
+  },
+  {
+    rule: "9 gc.callbacks see what finalizers collect meanwhile, and not that last collection",
+    file: shutdown,
+    from: "    gc.callbacks.length = 0;\n",
+    to: "",
   },
   {
     rule: "8 freezing takes the generations youngest first",
