@@ -40,6 +40,7 @@ class Generator extends LibraryScenarios {
     for (const op of ["order", "garbage", "stats"]) this.emit({ op });
     if (!this.features.has("shutdown") || this.chance(0.3)) this.emit({ op: "collect" });
     this.emit({ op: "order" });
+    if (this.features.has("shutdown") && this.chance(0.6)) this.lastFinalizers();
     if (this.features.has("shutdown")) this.emit({ op: "shutdown", gc: this.chance(0.5) });
   }
 }

@@ -330,6 +330,8 @@ export const RULES = [
     file: containers,
     from: "if (--this.openIterators === 0) this.commit();",
     to: "--this.openIterators;\n      this.commit();",
+    unobservable:
+      "an entry that waits is passed over as if it were gone; a Map's iterators, unlike Python's, go on when it goes",
   },
   {
     rule: "6.7 an iterator lets go of an object after it has taken the next one",

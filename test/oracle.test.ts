@@ -3,8 +3,10 @@
  * say the same.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { Heap } from "ouroheap";
 import { describe, expect, it } from "vitest";
 import { firstDifference, runHeap } from "../oracle/compare.mjs";
+import { runDeep } from "../oracle/deep-programs.mjs";
 import { Replay } from "../oracle/session.mjs";
 import { isVerify } from "./support/heaps.js";
 
@@ -28,6 +30,17 @@ describe("the story that python3.11 tells", () => {
       const index = firstDifference(told, outcomes);
       expect([seed, told[index]]).toEqual([seed, outcomes[index]]);
     }
+  });
+});
+
+describe("a deep structure", () => {
+  // Events and their hash as `python3.11 oracle/python/deep.py chain 3000` and `nest 2000` print them.
+  it.each([
+    ["chain", 3000, 600, 2590689477],
+    ["nest", 2000, 4000, 491643569],
+  ] as const)("dies in python3.11's order: a %s of %i", (name, size, events, hash) => {
+    const heap = Heap.create({ maximumBytes: 16 << 20, checks: isVerify ? "verify" : "off" });
+    expect(runDeep(heap, name, size)).toMatchObject({ events, hash });
   });
 });
 

@@ -43,7 +43,7 @@ const TERRITORIES = {
       ["close", 1],
       ["containerDrop", 0.3],
     ],
-    scenarios: ["openIterators", "openIterators"],
+    scenarios: ["openIterators", "openIterators", "movingOn", "lastHeld"],
     actions: [[(g) => ["wlen", g.name("c")], 2]],
   },
   finalize: {
@@ -324,6 +324,58 @@ export class LibraryScenarios extends Scenarios {
     for (const own of iterators) this.emit({ op: "wclose", name: own });
     for (const op of ["wlen", "witems", "order"]) this.emit({ op, name });
   }
+  /** The iterator holds the last reference to an object that takes the next one with it, if that is not held yet. */
+  movingOn() {
+    const name = this.name("c");
+    this.emit({ op: "wnew", name, kind: this.containerKind(name) });
+    const does = {
+      f1: [
+        ["drop", "n2"],
+        ["wlen", name],
+      ],
+      f3: [["drop", "f1"]],
+      n2: undefined,
+    };
+    for (const [index, member] of ["f3", "f1", "n2"].entries()) {
+      this.emit({
+        op: "new",
+        name: member,
+        kind: member === "n2" ? "node" : "fin",
+        items: [],
+        do: does[member],
+      });
+      this.emit({ op: "wset", name, target: member, key: `k${index}`, val: index });
+    }
+    this.emit({ op: "witer", name, iterators: ["i9"] });
+    this.emit({ op: "drop", name: "f3" });
+    for (let steps = 0; steps < 4; steps++) this.emit({ op: "wnext", name: "i9" });
+    this.emit({ op: "wclose", name: "i9" });
+  }
+
+  /** The last object that an iterator holds dies at its end, and its finalizer collects others of the container. */
+  lastHeld() {
+    const name = this.name("c");
+    this.emit({ op: "wnew", name, kind: this.containerKind(name) });
+    this.emit({
+      op: "new",
+      name: "f1",
+      kind: "fin",
+      items: [],
+      do: [
+        ["wlen", name],
+        ["collect", 2],
+      ],
+    });
+    this.emit({ op: "wset", name, target: "f1", key: "k1", val: 1 });
+    this.emit({ op: "new", name: "n2", kind: "node", items: [] });
+    this.emit({ op: "set", obj: "n2", key: "s0", val: { n: "n2" } });
+    this.emit({ op: "wset", name, target: "n2", key: "k2", val: 2 });
+    this.emit({ op: "witer", name, iterators: ["i9"] });
+    for (const member of ["n2", "f1"]) this.emit({ op: "drop", name: member });
+    this.emit({ op: "wclose", name: "i9" });
+    this.emit({ op: "wlen", name });
+  }
+
   iterationStep(name, iterators, members) {
     const choice = this.random();
     if (choice < 0.35) return { op: "wnext", name: this.pick(iterators) };
@@ -352,6 +404,17 @@ export class LibraryScenarios extends Scenarios {
     return this.chance(0.5)
       ? { op: "fatexit", name: this.existing("x") }
       : { op: "fatexit", name: this.existing("x"), value: this.chance(0.5) };
+  }
+
+  /** What is left for the exit: of objects that are held to the end, some with functions that make one more. */
+  lastFinalizers() {
+    for (const number of [0, 1, 2, 3]) {
+      const node = `n${number}`;
+      this.emit({ op: "new", name: node, kind: "node", items: [] });
+      const actions = [this.functionAction()];
+      if (this.chance(0.4)) actions.unshift(["fnew", `x${4 + number}`, "n6"]);
+      this.emit({ op: "finalize", name: `x${number}`, target: node, do: actions, atexit: this.chance(0.8) });
+    }
   }
 
   /** Several finalizers and weak references of one object: who is called when, and who takes whose turn away. */
