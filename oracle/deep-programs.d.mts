@@ -5,4 +5,5 @@ export function runDeep(
   heap: Heap,
   name: "chain" | "nest",
   size: number,
+  every?: number,
 ): { events: number; hash: number; built: number; died: number };

@@ -1,8 +1,6 @@
 /** Deep structures that die by their counts, and what is seen of it: the programs of python/deep.py. */
 import { any, finalizer, i32, list, oneOf, optional, release, struct } from "ouroheap";
 
-const EVERY = 10;
-
 /** The numbers of events, hashed in their order. */
 class Journal {
   events = 0;
@@ -38,13 +36,13 @@ function watch(heap, target, number, refs) {
   refs.push(heap.weakref.ref(target, () => journal.note(2 * number + 1)));
 }
 
-/** Every tenth link has a finalizer, and every tenth is watched. */
-function chain(heap, size, refs) {
+/** Of so many links (`every`) one has a finalizer, and one is watched. */
+function chain(heap, size, refs, every) {
   let last = null;
   for (let number = 0; number < size; number++) {
-    const link = heap.new(number % EVERY === 0 ? FinalLink : Link, { number, next: last });
+    const link = heap.new(number % every === 0 ? FinalLink : Link, { number, next: last });
     if (last !== null) release(last);
-    if (number % EVERY === 5) watch(heap, link, number, refs);
+    if (number % every === every >> 1) watch(heap, link, number, refs);
     last = link;
   }
   return last;
@@ -67,12 +65,12 @@ function nest(heap, size, refs) {
 const PROGRAMS = { chain, nest };
 
 /** Build a structure, let go of its head, and tell how many events there were, their hash and the times in milliseconds. */
-export function runDeep(heap, name, size) {
+export function runDeep(heap, name, size, every = 10) {
   heap.gc.disable();
   journal = new Journal();
   const refs = [];
   const started = performance.now();
-  const head = PROGRAMS[name](heap, size, refs);
+  const head = PROGRAMS[name](heap, size, refs, every);
   const built = performance.now();
   release(head);
   const died = performance.now();

@@ -1,4 +1,4 @@
-"""Deep structures die in python3.11: `deep.py chain|nest SIZE` prints how many events there were, their hash and times.
+"""Deep structures die in python3.11: `deep.py chain|nest SIZE [EVERY]` prints how many events there were, their hash and times.
 
 The programs are those of deep-programs.mjs. Nothing here makes a container while something dies: past the 50th nested
 death python3.11 would defer it.
@@ -10,7 +10,6 @@ import time
 import weakref
 
 gc.disable()
-EVERY = 10
 count = 0
 digest = 0x811c9dc5
 NUMBERS = {}                    # address of a weak reference -> its number
@@ -43,20 +42,20 @@ def watch(target, number, refs):
     refs.append(r)
 
 
-def chain(size, refs):
-    """Every tenth link has a finalizer, and every tenth is watched."""
+def chain(size, refs, every):
+    """Of so many links (`every`) one has a finalizer, and one is watched."""
     last = None
     for number in range(size):
-        link = FinalLink() if number % EVERY == 0 else Link()
+        link = FinalLink() if number % every == 0 else Link()
         link.number = number
         link.next = last
-        if number % EVERY == 5:
+        if number % every == every >> 1:
             watch(link, number, refs)
         last = link
     return last
 
 
-def nest(size, refs):
+def nest(size, refs, every):
     """Each list holds the next one and a leaf, before it or behind it, that has a finalizer and is watched."""
     inner = None
     for number in range(size):
@@ -71,7 +70,7 @@ def nest(size, refs):
 def main():
     refs = []
     started = time.perf_counter()
-    head = {'chain': chain, 'nest': nest}[sys.argv[1]](int(sys.argv[2]), refs)
+    head = {'chain': chain, 'nest': nest}[sys.argv[1]](int(sys.argv[2]), refs, int(([*sys.argv, 10])[3]))
     built = time.perf_counter()
     head = None
     died = time.perf_counter()
