@@ -53,6 +53,27 @@ describe("a replay", () => {
     expect(run('{"op":"drop","name":"x"}')).toMatchObject({ r: { err: "no such x" } });
   });
 
+  it("ends with the heap: nothing after shutdown is told", () => {
+    const told = runHeap([{ op: "shutdown", gc: false }, { op: "order" }], {});
+    expect(told).toEqual(['{"i": 0, "op": "shutdown", "r": null, "ev": []}']);
+  });
+
+  it("answers what would break an open iterator in Python without doing it", () => {
+    const program = [
+      { op: "new", name: "n0", kind: "node" },
+      { op: "wnew", name: "c0", kind: "values" },
+      { op: "wset", name: "c0", target: "n0", key: "k" },
+      { op: "witer", name: "c0", iterators: ["i0"] },
+      { op: "wdel", name: "c0", key: "k" },
+      { op: "wclose", name: "i0" },
+      { op: "wdel", name: "c0", key: "k" },
+    ];
+    expect(runHeap(program, {}).map((line) => JSON.parse(line).r)).toEqual([
+      ...[null, null, null, [["k", "n0"]]],
+      ...["iterating", null, true],
+    ]);
+  });
+
   it("starts a burst of automatic collections where it is told to", () => {
     const burst = { op: "burst", n: 40, thr: [10, 2, 0], c0: 4, total: 0 };
     expect(run(JSON.stringify(burst))).toMatchObject({ r: { gens: "0001" } });
