@@ -41,6 +41,7 @@ class Generator extends LibraryScenarios {
     if (!this.features.has("shutdown") || this.chance(0.3)) this.emit({ op: "collect" });
     this.emit({ op: "order" });
     if (this.features.has("shutdown") && this.chance(0.6)) this.lastFinalizers();
+    if (this.features.has("shutdown") && this.chance(0.5)) this.apart();
     if (this.features.has("shutdown")) this.emit({ op: "shutdown", gc: this.chance(0.5) });
   }
 }

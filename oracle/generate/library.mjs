@@ -241,6 +241,14 @@ export class LibraryScenarios extends SetsAndProxies {
     }
   }
 
+  /** Objects of different generations that are held to the end. */
+  apart() {
+    for (const [index, name] of ["f5", "f6", "f4"].entries()) {
+      this.emit({ op: "new", name, kind: "fin", items: [], do: this.chance(0.3) ? [this.action()] : [] });
+      if (index < 2) this.emit({ op: "collect", gen: this.pick([0, 1 - index]) });
+    }
+  }
+
   /** Several finalizers and weak references of one object: who is called when, and who takes whose turn away. */
   finalizeObservers() {
     const target = this.pick(["n1", "f1"]);
