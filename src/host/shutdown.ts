@@ -34,10 +34,10 @@ function end(context: Context): void {
   if (!isInside(context.core)) {
     const { gc } = context.heap;
     if (gc.isEnabled()) gc.collect();
-    gc.callbacks.length = 0;
     gc.unfreeze();
     context.handles.roots?.clear();
     dropRoots(context.core);
+    gc.callbacks.length = 0;
     gc.collect();
     tellGarbage(context);
     gc.garbage.clear();
