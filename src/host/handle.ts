@@ -27,6 +27,8 @@ export interface HandleRecord {
   /** Stack frames, innermost first, one a line; undefined where the handle is watched, but its line was not kept. */
   readonly madeAt: string | undefined;
   releasedAt?: string;
+  /** Whether `releasedAt` is worth a stack too: not for most of the handles that are recorded one in many. */
+  notesRelease?: boolean;
   /** Dropped by JavaScript and told so: it still counts as a root. */
   isReported?: boolean;
 }
@@ -58,6 +60,8 @@ const KEPT_OBJECTS_MAX = 10_000;
 const RECORDED_FIRST = 100;
 /** After that, one in this many. */
 const RECORDED_EVERY = 1000;
+/** Of those, the line of the release is kept for one in this many: a stack costs as much as hundreds of handles. */
+const RELEASE_NOTED_EVERY = 4;
 
 /** Which handles of one type and origin to record. */
 interface Sampler {
@@ -66,6 +70,8 @@ interface Sampler {
   /** Records still to come without a pause. */
   burst: number;
   readonly lines: Set<string>;
+  /** Handles recorded outside bursts. */
+  recorded: number;
 }
 
 export interface HandleOptions {
@@ -232,7 +238,7 @@ export class HandleTracker {
       this.watch(handle, undefined);
       return;
     }
-    samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
+    samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set(), recorded: 0 };
     const sampler = samplers[id];
     if (sampler.skip === 0) this.record(handle, sampler);
     else {
@@ -248,9 +254,12 @@ export class HandleTracker {
       sampler.lines.add(line);
       sampler.burst = Math.max(sampler.burst, RECORDED_FIRST);
     }
+    const record = this.watch(handle, madeAt) as RecordedHandle;
+    record.notesRelease =
+      sampler.burst > 0 || this.options.every !== undefined || sampler.recorded++ % RELEASE_NOTED_EVERY === 0;
     if (sampler.burst > 0) sampler.burst--;
     sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
-    this.records.add(this.watch(handle, madeAt) as RecordedHandle);
+    this.records.add(record);
   }
 
   /** Have JavaScript tell when it drops a handle. */
@@ -286,7 +295,7 @@ export class HandleTracker {
     }
     this.i32[CONTROL_ROOT_COUNT]--;
     this.context.core.counts.decref(address);
-    if (typeof owner !== "symbol" && owner.madeAt !== undefined) owner.releasedAt = captureSite();
+    if (typeof owner !== "symbol" && owner.notesRelease) owner.releasedAt = captureSite();
   }
 
   private noteDropped(record: HandleRecord): void {
