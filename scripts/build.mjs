@@ -20,7 +20,7 @@ await build({
     index: "src/index.ts",
     inspect: "src/inspect/index.ts",
     unsafe: "src/unsafe.ts",
-    "eslint-plugin": "src/eslint-plugin.ts",
+    "eslint-plugin": "src/inspect/eslint-plugin.ts",
   },
   outdir: "dist",
   bundle: true,

@@ -146,10 +146,19 @@ function isDispose(member: Node): boolean {
   return member.computed === true && nameOf(property) === "dispose";
 }
 
-const plugin = {
+/** What ESLint takes a plug-in for. */
+export interface LintPlugin {
+  readonly meta: { readonly name: string; readonly version: string };
+  /** "no-unreleased-handle". Options: `heaps` and `pools`, patterns for the names of what makes handles. */
+  readonly rules: { readonly [name: string]: unknown };
+  /** For a flat configuration: the rule as an error. */
+  readonly configs: { recommended: unknown };
+}
+
+const plugin: LintPlugin = {
   meta: { name: "ouroheap", version: "0.1.0" },
   rules: { "no-unreleased-handle": noUnreleasedHandle },
-  configs: {} as { recommended: unknown },
+  configs: { recommended: undefined },
 };
 plugin.configs.recommended = {
   name: "ouroheap/recommended",

@@ -1,6 +1,6 @@
 import { RuleTester } from "eslint";
 import { afterAll, describe, it } from "vitest";
-import plugin from "../../src/eslint-plugin.js";
+import plugin from "../../../src/inspect/eslint-plugin.js";
 
 Object.assign(RuleTester, { afterAll, describe, it });
 
