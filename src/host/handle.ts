@@ -60,8 +60,10 @@ const KEPT_OBJECTS_MAX = 10_000;
 const RECORDED_FIRST = 100;
 /** After that, one in this many. */
 const RECORDED_EVERY = 1000;
-/** Of those, the line of the release is kept for one in this many: a stack costs as much as hundreds of handles. */
-const RELEASE_NOTED_EVERY = 4;
+/** Of those a single frame is kept: the more there are, the dearer the stack. */
+const FRAMES_SAMPLED = 1;
+/** And the line of the release is kept for one in this many: a stack costs as much as hundreds of handles. */
+const RELEASE_NOTED_EVERY = 16;
 
 /** Which handles of one type and origin to record. */
 interface Sampler {
@@ -248,15 +250,15 @@ export class HandleTracker {
   }
 
   private record(handle: View, sampler: Sampler): void {
-    const madeAt = captureSite();
+    const isDetailed = sampler.burst > 0 || this.options.every !== undefined;
+    const madeAt = isDetailed ? captureSite() : captureSite(FRAMES_SAMPLED);
     const line = madeAt.split("\n", 1)[0];
     if (!sampler.lines.has(line)) {
       sampler.lines.add(line);
       sampler.burst = Math.max(sampler.burst, RECORDED_FIRST);
     }
     const record = this.watch(handle, madeAt) as RecordedHandle;
-    record.notesRelease =
-      sampler.burst > 0 || this.options.every !== undefined || sampler.recorded++ % RELEASE_NOTED_EVERY === 0;
+    record.notesRelease = isDetailed || sampler.recorded++ % RELEASE_NOTED_EVERY === 0;
     if (sampler.burst > 0) sampler.burst--;
     sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
     this.records.add(record);
