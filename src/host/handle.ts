@@ -23,7 +23,8 @@ export interface HandleRecord {
   readonly owner: symbol;
   readonly type: BoundType;
   readonly address: Address;
-  readonly serial: number;
+  /** Of the object; raised with it where a collection lets the handle live on. */
+  serial: number;
   /** Stack frames, innermost first, one a line; undefined where the handle is watched, but its line was not kept. */
   readonly madeAt: string | undefined;
   releasedAt?: string;
@@ -118,11 +119,11 @@ export class HandleTracker {
 
   /** A handle that takes over a reference its caller owns. */
   own(type: BoundType, object: Address): View {
-    return this.adopt(new type.View(object, this.i32[object + HEADER_SERIAL]));
+    return this.takeOver(new type.View(object, this.i32[object + HEADER_SERIAL]));
   }
 
   /** The same, of a borrow that nobody else has. Recording its line may run user code: the heap must be whole. */
-  adopt(borrow: View): View {
+  takeOver(borrow: View): View {
     this.i32[CONTROL_ROOT_COUNT]++;
     borrow["@owner"] = OWNED;
     if (!this.isNoting) return borrow;
@@ -323,7 +324,7 @@ export class HandleTracker {
   /** The heap ends: whoever still has a handle has leaked it, but for values that the heap owns. Only recorded ones are known. */
   reportLive(): void {
     if (this.records.size === 0) return;
-    const owned = new Set([...this.context.foreign.held.all()].map((handle) => handle["@owner"]));
+    const owned = new Set([...this.context.foreign.ownedHandles()].map((handle) => handle["@owner"]));
     const groups = new Map<string, RecordedHandle[]>();
     for (const record of this.records) {
       if (record.isReported || owned.has(record)) continue;
