@@ -5,7 +5,12 @@ import { Replay } from "./session.mjs";
 /** What the heap says of a program, a line an operation. @returns {string[]} */
 export function runHeap(program, options) {
   const replay = new Replay(options);
-  return program.map((operation, index) => pyJson(replay.runLine(JSON.stringify(operation), index)));
+  const told = [];
+  for (const [index, operation] of program.entries()) {
+    told.push(pyJson(replay.runLine(JSON.stringify(operation), index)));
+    if (replay.isOver) break;
+  }
+  return told;
 }
 
 /** Index of the first line that differs, or -1. */

@@ -5,7 +5,7 @@
  *
  *   npm run oracle -- --mutants    break one rule after the other and count the recorded programs that notice
  *
- * Every fourth program is typed. The first difference is shrunk, written to a file and shown, and ends the run with exit
+ * Every fourth program is typed, and every third one has the everyday features, sets to shutdown, if no others are named. The first difference is shrunk, written to a file and shown, and ends the run with exit
  * code 1. Without python3.11 on the PATH the command says so and exits with code 2.
  */
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { firstDifference, runHeap } from "./compare.mjs";
-import { FEATURES, generateProgram } from "./generate.mjs";
+import { EVERYDAY_FEATURES, FEATURES, generateProgram } from "./generate.mjs";
 import { runMutants } from "./mutants.mjs";
 import { hasPython, runPython, runPythonAll, textOf } from "./python.mjs";
 
@@ -77,7 +77,9 @@ async function main() {
     const batch = [];
     for (let number = first; number < Math.min(programs, first + BATCH); number++) {
       const isTyped = wanted.includes("typed") || number % 4 === 3;
-      const features = new Set([...wanted, ...(isTyped ? ["typed"] : [])]);
+      // Where nothing is asked for, every third program does everything that does not narrow another feature down.
+      const everyday = options.features === "" && number % 3 === 2 ? EVERYDAY_FEATURES : [];
+      const features = new Set([...wanted, ...everyday, ...(isTyped ? ["typed"] : [])]);
       batch.push({ seed: seed + number, isTyped, program: generateProgram(seed + number, ops, features) });
     }
     const told = await runPythonAll(batch.map(({ program }) => program));

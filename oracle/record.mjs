@@ -5,7 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { generateProgram } from "./generate.mjs";
+import { EVERYDAY_FEATURES, generateProgram } from "./generate.mjs";
 import { runPython } from "./python.mjs";
 
 /** File by file: how many programs of which length, from which seed. Every fourth is typed. */
@@ -14,6 +14,12 @@ const FILES = {
   freeze: { programs: 12, ops: 120, seed: 1001, features: ["freeze"] },
   saveall: { programs: 12, ops: 120, seed: 2001, features: ["saveall"] },
   deep: { programs: 12, ops: 30, seed: 3001, features: ["deep"] },
+  sets: { programs: 16, ops: 100, seed: 4001, features: ["sets"] },
+  proxies: { programs: 16, ops: 100, seed: 5001, features: ["proxies"] },
+  weakcontainers: { programs: 24, ops: 100, seed: 6001, features: ["weakcontainers"] },
+  finalize: { programs: 16, ops: 100, seed: 7001, features: ["finalize"] },
+  shutdown: { programs: 30, ops: 60, seed: 8001, features: ["shutdown"] },
+  everyday: { programs: 16, ops: 120, seed: 9001, features: EVERYDAY_FEATURES },
 };
 
 const folder = fileURLToPath(new URL("../test/corpus", import.meta.url));

@@ -24,4 +24,5 @@ let number = 0;
 for (const line of lines) {
   if (line.trim() === "") continue;
   process.stdout.write(`${pyJson(replay.runLine(line, number++))}\n`);
+  if (replay.isOver) break;
 }

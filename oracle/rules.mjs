@@ -2,6 +2,8 @@
  * The rules of CPython 3.11's memory management that the heap follows, each with a change that breaks it. The numbers are
  * those of docs/python.md.
  */
+import { LIBRARY_RULES } from "./rules-library.mjs";
+
 const counts = "src/object/refcount.ts";
 const lifetime = "src/object/lifetime.ts";
 const weakref = "src/object/weakref.ts";
@@ -11,6 +13,7 @@ const partition = "src/gc/partition.ts";
 const generation = "src/object/generation.ts";
 const tracking = "src/object/tracking.ts";
 const traverse = "src/object/traverse.ts";
+const tables = "src/object/hash-table.ts";
 
 export const RULES = [
   {
@@ -54,6 +57,30 @@ export const RULES = [
     file: "src/object/type.ts",
     from: "  traverse: 1,\n  drop: 1,",
     to: "  traverse: 0,\n  drop: 1,",
+  },
+  {
+    rule: "1.3 a set that is cleared drops its members first to last",
+    file: tables,
+    from: "    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {",
+    to: "    entry += (used - 1) * entryWords(itemSlot);\n    for (let number = 0; number < used; number++, entry -= entryWords(itemSlot)) {",
+  },
+  {
+    rule: "1.2 a table that is cleared looks empty to what dies of it",
+    file: tables,
+    from: "    i32.fill(0, table + TABLE_STORAGE, table + TABLE_EPOCH);\n    i32[table + TABLE_EPOCH]++;\n    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {\n      if (isDeletedEntry(i32, entry, keySlot)) continue;\n      this.counts.decrefSlot(keySlot, entry);\n      this.counts.decrefSlot(itemSlot, entry + 2);\n    }\n",
+    to: "    const size = i32[table + TABLE_SIZE];\n    i32.fill(0, table + TABLE_STORAGE, table + TABLE_EPOCH);\n    i32[table + TABLE_SIZE] = size;\n    i32[table + TABLE_EPOCH]++;\n    for (let number = 0; number < used; number++, entry += entryWords(itemSlot)) {\n      if (isDeletedEntry(i32, entry, keySlot)) continue;\n      this.counts.decrefSlot(keySlot, entry);\n      this.counts.decrefSlot(itemSlot, entry + 2);\n    }\n    i32[table + TABLE_SIZE] = 0;\n",
+  },
+  {
+    rule: "1.4 a set's members are visited",
+    file: traverse,
+    from: "      this.visit(keySlot, entry);\n",
+    to: "",
+  },
+  {
+    rule: "1.4 a set is visited first to last",
+    file: traverse,
+    from: "      this.visit(keySlot, entry);\n    }\n",
+    to: "      this.visit(keySlot, entry);\n    }\n    if (itemSlot === 0) this.referents.subarray(0, this.count).reverse();\n",
   },
   {
     rule: "1.5 the 51st nested death is deferred",
@@ -252,14 +279,20 @@ export const RULES = [
   {
     rule: "6.4 callbacks are called in list order",
     file: lifetime,
-    from: "    for (const { ref, callback, hostCallback } of pending)",
-    to: "    for (const { ref, callback, hostCallback } of pending.toReversed())",
+    from: "    for (const call of pending) this.call(call);",
+    to: "    for (const call of pending.toReversed()) this.call(call);",
   },
   {
     rule: "6.4 several pending callbacks are held by an object that the collector sees through",
     file: lifetime,
     from: "pending.length > 1 ?",
     to: "pending.length > 1e9 ?",
+  },
+  {
+    rule: "1.8 one of several pending callbacks holds its weak reference while it runs",
+    file: lifetime,
+    from: "    for (const call of pending) this.call(call);",
+    to: "    for (const { ref, callback, hostCallback } of pending) this.hooks.runCallback(ref, callback, hostCallback);",
   },
   {
     rule: "6.4 a weak reference whose target died by its count has no callback any more",
@@ -272,6 +305,12 @@ export const RULES = [
     file: weakref,
     from: "return target !== 0 && i32[target + HEADER_REFCOUNT] > 0 ? target : 0;",
     to: "return target;",
+  },
+  {
+    rule: "6.2 the shared proxy stands behind the shared reference",
+    file: weakref,
+    from: "isShared && !isProxy ? 0 : this.lastShared(target)",
+    to: "isShared ? 0 : this.lastShared(target)",
   },
   {
     rule: "8 freezing takes the generations youngest first",
@@ -291,4 +330,5 @@ export const RULES = [
     from: "(i32[object + HEADER_TYPE] & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED",
     to: "(i32[object + HEADER_TYPE] & FLAG_TRACKED) === 0",
   },
+  ...LIBRARY_RULES,
 ];

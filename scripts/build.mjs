@@ -16,7 +16,12 @@ const { engines } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 rmSync(`${root}dist`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { index: "src/index.ts", inspect: "src/inspect/index.ts", unsafe: "src/unsafe.ts" },
+  entryPoints: {
+    index: "src/index.ts",
+    inspect: "src/inspect/index.ts",
+    unsafe: "src/unsafe.ts",
+    "eslint-plugin": "src/inspect/eslint-plugin.ts",
+  },
   outdir: "dist",
   bundle: true,
   splitting: true,

@@ -7,6 +7,8 @@ import {
   DEBUG,
   dict,
   f64,
+  finalizer,
+  foreign,
   type Handle,
   type Heap,
   IdentityMap,
@@ -320,5 +322,69 @@ describe("a leak", () => {
     heap.new(Point, { label: "leaked" });
     expect(liveObjects(heap)).toBe(2); // the point and its text, for as long as the heap lives
     verify(heap);
+  });
+});
+
+describe("a cache that keeps nothing alive, a foreign resource, a finalizer", () => {
+  it("end with the last texture, in this order", () => {
+    const heap = makeHeap();
+    const log: string[] = [];
+    class Texture extends struct("Texture", {
+      path: str,
+      gpu: foreign<{ destroy(): void; width: number }>(),
+    }) {
+      [finalizer](): void {
+        log.push(`freeing ${this.path}`);
+      }
+    }
+    const device = { createTexture: () => ({ width: 64, destroy: () => log.push("destroyed") }) };
+    const cache = heap.weakref.valueDictionary<string, Texture>();
+
+    function loadTexture(path: string): Handle<Texture> {
+      const cached = cache.get(path); // a new reference or undefined: nothing can free it in between
+      if (cached) return cached;
+      using gpu = heap.adopt(device.createTexture(), (texture) => texture.destroy(), { bytes: 4 << 20 });
+      const texture = heap.new(Texture, { path, gpu });
+      cache.set(path, texture);
+      return texture;
+    }
+
+    const wood = loadTexture("wood.png");
+    const again = loadTexture("wood.png");
+    expect([is(wood, again), again.gpu.value.width, heap.adoptedBytes]).toEqual([true, 64, 4 << 20]);
+    release(wood);
+    expect(log).toEqual([]);
+    release(again);
+    expect([log, cache.size, heap.adoptedBytes]).toEqual([["freeing wood.png", "destroyed"], 0, 0]);
+  });
+});
+
+describe("pools", () => {
+  it("lend instances and take them back", () => {
+    const heap = makeHeap();
+    const Particle = struct("Particle", { x: f64, y: f64, ttl: f64 }, { cyclic: false, weakrefs: false });
+    const particles = heap.pool(Particle, {
+      capacity: 10,
+      reset: (particle) => {
+        particle.ttl = 60;
+      },
+    });
+    {
+      using spark = particles.acquire({ x: 1, y: 2 });
+      expect([spark.x, spark.ttl, particles.available]).toEqual([1, 60, 9]);
+    }
+    expect([particles.available, particles.stats.highWater]).toEqual([10, 1]);
+  });
+
+  it("take back an instance that owns a value, which is disposed", () => {
+    const heap = makeHeap();
+    let disposed = 0;
+    const Slot = struct("Slot", { value: optional(foreign<object>()) });
+    const slots = heap.pool(Slot, { capacity: 1 });
+    using value = heap.adopt({}, () => disposed++);
+    for (let life = 0; life < 3; life++) release(slots.acquire({ value }));
+    expect(disposed).toBe(0);
+    heap.scope((scope) => release(slots.acquire({ value: scope.adopt({}, () => disposed++) })));
+    expect([disposed, slots.available]).toEqual([1, 1]);
   });
 });

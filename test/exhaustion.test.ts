@@ -314,6 +314,35 @@ const verbs: Verb[] = [
     (heap) => heap.new(set(any), texts(5)),
     (_, members) => members.add("one more").size,
   ),
+  verb("heap.adopt of a value that holds nothing", nothing, (heap) => heap.adopt({ adopted: 1 }, () => {})),
+  verb(
+    "heap.adopt of a value that holds objects",
+    (heap) => heap.new(TreeNode, { name: "held" }),
+    (heap, node) => heap.adopt({ adopted: 2 }, () => {}, { holds: [node, node, node, node, node] }),
+  ),
+  verb(
+    "scope.own beside what refers to it",
+    (heap) => heap.new(Mixed, {}),
+    (heap, mixed) =>
+      heap.scope((scope) => {
+        const value = scope.own({ close() {} }, { traverse: () => [] });
+        mixed.mixed = scope.new(list(any), [value, value]);
+        mixed.mixed = null;
+        return 1;
+      }),
+  ),
+  verb("a pool, and instances beyond its capacity", nothing, (heap) => {
+    const pool = heap.pool(TreeNode, { capacity: 1, whenEmpty: "grow" });
+    try {
+      return heap.scope((scope) => {
+        const first = scope.use(pool.acquire({ name: "first", children: [{}] }));
+        const second = scope.use(pool.acquire({ name: "second", parent: first }));
+        return [second.name, second.parent?.children.length];
+      });
+    } finally {
+      pool[Symbol.dispose]();
+    }
+  }),
   verb(
     "toJS and from, there and back",
     (heap) => heap.from({ list: [1, "two"], map: new Map([[3, "three"]]) }) as never,

@@ -177,7 +177,7 @@ export class Collector {
   /** @param seeds read once no user code runs any more */
   private findGarbage(seeds: Iterable<Address>): Address[] {
     const { hooks, generations, localPartition } = this.parts;
-    hooks.held.show();
+    hooks.held.showAll();
     try {
       return localPartition.find(seeds);
     } finally {

@@ -143,7 +143,7 @@ export class Finalization {
       generations.merge(UNREACHABLE, old);
       return 0;
     }
-    hooks.held.show(UNREACHABLE);
+    hooks.held.showAgain();
     try {
       partition.run(UNREACHABLE, false);
     } finally {

@@ -72,7 +72,7 @@ export function createCodec(context: Context, spec: SlotSpec, where: string, shi
 export function handOver(codec: Codec, value: unknown, owned: OwnedBits): unknown {
   if (codec.handOver !== undefined) return codec.handOver(owned);
   const view = asView(value);
-  if (view !== undefined) return view["@type"].context.handles.adopt(view);
+  if (view !== undefined) return view["@type"].context.handles.takeOver(view);
   codec.disown(owned);
   return value;
 }

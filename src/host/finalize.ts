@@ -9,7 +9,7 @@ import type { WeakReference } from "./weakref-view.js";
 export interface Finalizer<Result = unknown> {
   /** Run now, unless it has run or was detached. @returns what the function returned, or undefined */
   (): Result | undefined;
-  /** Disarm it. @returns whether it was alive */
+  /** Disarm it. @returns whether it will not run any more because of that: false if it has run, or its object is dead */
   detach(): boolean;
   /** Whether it may still run. */
   readonly alive: boolean;
@@ -78,6 +78,8 @@ export function createFinalizer<A extends readonly unknown[], Result>(
     if (wasAlive && ref !== undefined) release(ref);
     return wasAlive;
   };
+  // As in Python, what is dead already, and waits for its turn among the callbacks, cannot be detached any more.
+  const detach = () => registry.has(key) && ref?.alive === true && end();
   const fire = () => (end() ? run(...args) : undefined);
   // Held until it is registered: making the weak reference may collect.
   const held = retain(target);
@@ -88,7 +90,7 @@ export function createFinalizer<A extends readonly unknown[], Result>(
     release(held);
   }
   return Object.defineProperties(fire as Finalizer<Result>, {
-    detach: { value: end },
+    detach: { value: detach },
     alive: { get: () => registry.has(key) },
     atexit: {
       get: () => registry.get(key)?.atexit ?? false,

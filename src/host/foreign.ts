@@ -19,6 +19,7 @@ import { isOwned } from "./handle.js";
 import { HeldHandles } from "./held-handles.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
+import { isThenable } from "./thenable.js";
 import type { Borrowed, Owned } from "./types.js";
 import { addressOf, asView, isHeapObject, sitesOf, type View } from "./view.js";
 
@@ -84,8 +85,11 @@ export class ForeignTable {
   private sequence = 0;
   /** Disposals under way that gave a promise. */
   private readonly pending = new Set<Promise<void>>();
-  /** While the heap ends: what died, to be disposed newest first. */
+  /** What those will release when they are over. */
+  private readonly pendingHandles = new Set<View>();
+  /** While the heap ends: what died, to be disposed newest first; and what was adopted meanwhile. */
   private waiting: ForeignRecord[] | undefined;
+  private late: ForeignRecord[] = [];
 
   constructor(context: Context) {
     this.context = context;
@@ -97,10 +101,11 @@ export class ForeignTable {
 
   /** @returns a handle to the foreign object @throws InvalidArgumentError, AlreadyAdoptedError, OutOfMemoryError; the value is then still the caller's */
   adopt(value: unknown, dispose: Disposer<never>, options: AdoptOptions<never>, disposer: string): View {
-    const { core } = this.context;
+    const { core, handles } = this.context;
+    handles.releaseLeaked();
     const { bytes, holds, traverse } = this.readOptions(value, dispose, options);
     refuseSecond(value);
-    const object = core.foreign.create(holds, holds.length > 0 || traverse !== undefined);
+    const object = core.foreign.create(this.retainAll(holds), holds.length > 0 || traverse !== undefined);
     this.context.requireOpen();
     try {
       refuseSecond(value); // by a finalizer that the allocation ran
@@ -130,6 +135,7 @@ export class ForeignTable {
     this.records[number] = record;
     this.i32[record.object + FOREIGN_NUMBER] = number;
     this.i32[CONTROL_FOREIGN]++;
+    if (this.waiting !== undefined) this.late.push(record);
     if (isComparable(record.value)) adopted.set(record.value, record);
     if (record.traverse !== undefined) this.held.add(record);
   }
@@ -199,18 +205,20 @@ export class ForeignTable {
     const threshold = f64[CONTROL_BYTE_THRESHOLD >> 1];
     const since = f64[CONTROL_ADOPTED_SINCE >> 1];
     if (threshold === 0 || since <= threshold || since <= (this.bytes - since) / 4) return;
-    if (trigger.isEnabled && !trigger.isCollecting) collector.collect(2);
+    if (!trigger.isEnabled || trigger.isCollecting) return;
+    this.context.handles.releaseLeaked();
+    collector.collect(2);
   }
 
   // -- disposal -------------------------------------------------------------------------------
 
-  /** A foreign object dies or is cleared: its value is disposed, unless it was. */
-  private end(object: Address): void {
+  /** A foreign object dies or is cleared: its value is disposed, unless it was. @param expected only this one */
+  private end(object: Address, expected?: ForeignRecord): void {
     const { i32 } = this;
     const number = i32[object + FOREIGN_NUMBER];
     const record = this.records[number];
     this.tombstones.delete(object);
-    if (record === undefined) return;
+    if (record === undefined || (expected !== undefined && record !== expected)) return;
     i32[object + FOREIGN_NUMBER] = 0;
     i32[CONTROL_FOREIGN]--;
     this.records[number] = undefined;
@@ -228,7 +236,8 @@ export class ForeignTable {
       const handles = record.traverse === undefined ? [] : this.held.handlesOf(record);
       if (isComparable(record.value)) adopted.delete(record.value);
       const result = this.run(record);
-      if (isThenable(result)) this.settle(result, handles);
+      if (isThenable(result))
+        this.settle(result, handles); // never throws
       else this.releaseAll(handles);
     } finally {
       i32[CONTROL_USER_CODE]--;
@@ -244,23 +253,40 @@ export class ForeignTable {
     }
   }
 
-  private settle(result: PromiseLike<unknown>, handles: readonly View[]): void {
-    const settled = Promise.resolve(result)
+  /** Over when the promise is, and so are the disposals that begin when its handles are released. */
+  private settle(result: unknown, handles: readonly View[]): void {
+    for (const handle of handles) this.pendingHandles.add(handle);
+    // Not Promise.resolve: that asks a promise for its constructor, which may throw.
+    const settled = new Promise((resolve) => resolve(result))
       .catch((error: unknown) => this.context.unraisable(error, "an asynchronous disposer"))
-      .then(() => {
-        this.pending.delete(settled);
+      .then(async () => {
+        const before = new Set(this.pending);
+        for (const handle of handles) this.pendingHandles.delete(handle);
         if (!this.context.isDisposed) this.releaseAll(handles);
+        await Promise.all([...this.pending].filter((disposal) => !before.has(disposal)));
+        this.pending.delete(settled);
       });
     this.pending.add(settled);
   }
 
+  /** Nothing may come out of a death: a handle that was frozen cannot be released. */
   private releaseAll(handles: readonly View[]): void {
-    for (const handle of handles) if (isOwned(handle)) release(handle as unknown as Owned);
+    for (const handle of handles)
+      try {
+        if (isOwned(handle)) release(handle as unknown as Owned);
+      } catch (error) {
+        this.context.unraisable(error, "the release of a handle that an adopted value held");
+      }
   }
 
   /** The promises of the disposals under way. */
   get underWay(): ReadonlySet<Promise<void>> {
     return this.pending;
+  }
+
+  /** The handles that values own, those whose disposal is under way included. Runs user code. */
+  ownedHandles(): Set<View> {
+    return new Set([...this.held.all(), ...this.pendingHandles]);
   }
 
   /** Resolves when no disposal is under way, those included that begin meanwhile. */
@@ -277,21 +303,18 @@ export class ForeignTable {
 
   /** Dispose of every value, alive or waiting, newest first; those adopted meanwhile too. */
   disposeAll(): void {
-    let queue: ForeignRecord[] = [];
-    let newest = -1;
-    for (;;) {
-      if (newest !== this.sequence) {
-        for (const record of this.list()) this.end(record.object);
-        queue.push(...(this.waiting ?? []));
-        queue.sort((first, second) => first.sequence - second.sequence);
-        this.waiting = [];
-        newest = this.sequence;
-      }
-      const record = queue.pop();
-      if (record === undefined) break;
-      this.dispose(record);
-    }
-    queue = [];
+    const queue: ForeignRecord[] = [];
+    this.late = this.list();
+    do {
+      // Those adopted since the last round are newer than all in the queue.
+      for (const record of this.late.splice(0)) this.end(record.object, record);
+      const added = this.waiting ?? [];
+      this.waiting = [];
+      for (const record of added.sort((first, second) => first.sequence - second.sequence))
+        queue.push(record);
+      const newest = queue.pop();
+      if (newest !== undefined) this.dispose(newest);
+    } while (queue.length > 0 || this.late.length > 0);
     this.waiting = undefined;
   }
 
@@ -314,7 +337,24 @@ export class ForeignTable {
       throw new InvalidArgumentError(`\`holds\` must be an array of heap objects, got ${show(holds)}.`);
     if (traverse !== undefined && typeof traverse !== "function")
       throw new InvalidArgumentError(`\`traverse\` must be a function, got ${show(traverse)}.`);
-    return { bytes, holds: holds.map((held: unknown) => this.addressOf(held)), traverse };
+    return { bytes, holds: [...(holds as readonly unknown[])], traverse };
+  }
+
+  /** New references, each taken before the next is asked for: asking a Proxy runs user code. */
+  private retainAll(holds: readonly unknown[]): Address[] {
+    const { counts } = this.context.core;
+    const retained: Address[] = [];
+    try {
+      for (const held of holds) {
+        const address = this.addressOf(held);
+        counts.incref(address);
+        retained.push(address);
+      }
+    } catch (error) {
+      for (const address of retained) counts.decref(address);
+      throw error;
+    }
+    return retained;
   }
 
   private addressOf(held: unknown): Address {
@@ -338,10 +378,6 @@ function isComparable(value: unknown): value is object {
 function refuseSecond(value: unknown): void {
   const record = isComparable(value) ? adopted.get(value) : undefined;
   if (record !== undefined) throw new AlreadyAdoptedError(show(value), record.madeAt);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 /** The name of a value's constructor, or its type. A value that cannot be read has a name all the same. */

@@ -139,7 +139,7 @@ export class GarbageCollector {
 
   /**
    * What waits for a collection: the garbage that counts could not free. Found as a full collection would, but nothing is
-   * freed, moved or called. O(heap).
+   * freed or moved; only the `traverse` of adopted values is called. O(heap).
    */
   pending(): PendingGarbage {
     const { collector, allocator, types } = this.core;

@@ -23,10 +23,13 @@ export interface HandleRecord {
   readonly owner: symbol;
   readonly type: BoundType;
   readonly address: Address;
-  readonly serial: number;
+  /** Of the object; raised with it where a collection lets the handle live on. */
+  serial: number;
   /** Stack frames, innermost first, one a line; undefined where the handle is watched, but its line was not kept. */
   readonly madeAt: string | undefined;
   releasedAt?: string;
+  /** Whether `releasedAt` is worth a stack too: not for most of the handles that are recorded one in many. */
+  notesRelease?: boolean;
   /** Dropped by JavaScript and told so: it still counts as a root. */
   isReported?: boolean;
 }
@@ -58,6 +61,10 @@ const KEPT_OBJECTS_MAX = 10_000;
 const RECORDED_FIRST = 100;
 /** After that, one in this many. */
 const RECORDED_EVERY = 1000;
+/** Of those a single frame is kept: the more there are, the dearer the stack. */
+const FRAMES_SAMPLED = 1;
+/** And the line of the release is kept for one in this many: a stack costs as much as hundreds of handles. */
+const RELEASE_NOTED_EVERY = 16;
 
 /** Which handles of one type and origin to record. */
 interface Sampler {
@@ -66,6 +73,8 @@ interface Sampler {
   /** Records still to come without a pause. */
   burst: number;
   readonly lines: Set<string>;
+  /** Handles recorded outside bursts. */
+  recorded: number;
 }
 
 export interface HandleOptions {
@@ -110,11 +119,11 @@ export class HandleTracker {
 
   /** A handle that takes over a reference its caller owns. */
   own(type: BoundType, object: Address): View {
-    return this.adopt(new type.View(object, this.i32[object + HEADER_SERIAL]));
+    return this.takeOver(new type.View(object, this.i32[object + HEADER_SERIAL]));
   }
 
   /** The same, of a borrow that nobody else has. Recording its line may run user code: the heap must be whole. */
-  adopt(borrow: View): View {
+  takeOver(borrow: View): View {
     this.i32[CONTROL_ROOT_COUNT]++;
     borrow["@owner"] = OWNED;
     if (!this.isNoting) return borrow;
@@ -232,7 +241,7 @@ export class HandleTracker {
       this.watch(handle, undefined);
       return;
     }
-    samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set() };
+    samplers[id] ??= { skip: 0, burst: RECORDED_FIRST, lines: new Set(), recorded: 0 };
     const sampler = samplers[id];
     if (sampler.skip === 0) this.record(handle, sampler);
     else {
@@ -242,15 +251,18 @@ export class HandleTracker {
   }
 
   private record(handle: View, sampler: Sampler): void {
-    const madeAt = captureSite();
+    const isDetailed = sampler.burst > 0 || this.options.every !== undefined;
+    const madeAt = isDetailed ? captureSite() : captureSite(FRAMES_SAMPLED);
     const line = madeAt.split("\n", 1)[0];
     if (!sampler.lines.has(line)) {
       sampler.lines.add(line);
       sampler.burst = Math.max(sampler.burst, RECORDED_FIRST);
     }
+    const record = this.watch(handle, madeAt) as RecordedHandle;
+    record.notesRelease = isDetailed || sampler.recorded++ % RELEASE_NOTED_EVERY === 0;
     if (sampler.burst > 0) sampler.burst--;
     sampler.skip = (this.options.every ?? (sampler.burst > 0 ? 1 : RECORDED_EVERY)) - 1;
-    this.records.add(this.watch(handle, madeAt) as RecordedHandle);
+    this.records.add(record);
   }
 
   /** Have JavaScript tell when it drops a handle. */
@@ -286,7 +298,7 @@ export class HandleTracker {
     }
     this.i32[CONTROL_ROOT_COUNT]--;
     this.context.core.counts.decref(address);
-    if (typeof owner !== "symbol" && owner.madeAt !== undefined) owner.releasedAt = captureSite();
+    if (typeof owner !== "symbol" && owner.notesRelease) owner.releasedAt = captureSite();
   }
 
   private noteDropped(record: HandleRecord): void {
@@ -312,7 +324,7 @@ export class HandleTracker {
   /** The heap ends: whoever still has a handle has leaked it, but for values that the heap owns. Only recorded ones are known. */
   reportLive(): void {
     if (this.records.size === 0) return;
-    const owned = new Set([...this.context.foreign.held.all()].map((handle) => handle["@owner"]));
+    const owned = new Set([...this.context.foreign.ownedHandles()].map((handle) => handle["@owner"]));
     const groups = new Map<string, RecordedHandle[]>();
     for (const record of this.records) {
       if (record.isReported || owned.has(record)) continue;

@@ -184,6 +184,7 @@ export class Heap implements Disposable {
    */
   from(value: object): Handle<Borrowed> {
     this.context.requireOpen();
+    this.context.handles.releaseLeaked();
     return fromJS(this.context, value) as unknown as Handle<Borrowed>;
   }
 
@@ -226,6 +227,8 @@ export class Heap implements Disposable {
    */
   pool<T extends AnyStruct>(type: T, options: PoolOptions<ReadOf<T>>): Pool<T> {
     this.context.requireOpen();
+    if (this.context.isEnding)
+      throw new InvalidArgumentError("This heap is ending: it makes no pools any more.");
     const descriptor = describe(type, "The type given to heap.pool");
     if (descriptor["@kind"] !== "struct")
       throw new InvalidArgumentError(`heap.pool takes a struct, got ${typeText(descriptor)}.`);

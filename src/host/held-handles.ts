@@ -6,7 +6,7 @@
  * handle has.
  */
 import { InvalidArgumentError, OutOfMemoryError } from "../memory/errors.js";
-import { type Address, HEADER_REFCOUNT, HEADER_SERIAL, UNREACHABLE } from "../memory/layout.js";
+import { type Address, HEADER_REFCOUNT, HEADER_SERIAL } from "../memory/layout.js";
 import type { HeldReferences } from "../object/hooks.js";
 import type { Context } from "./context.js";
 import type { ForeignRecord } from "./foreign.js";
@@ -52,6 +52,7 @@ export class HeldHandles implements HeldReferences {
   /** The live handles that a value names now. Runs user code; what that throws is reported, and nothing is named then. */
   handlesOf(record: ForeignRecord): View[] {
     const handles = new Set<View>();
+    this.context.inside++;
     try {
       for (const named of record.traverse?.(record.value) ?? []) {
         if (named === null || named === undefined) continue; // a variable that holds none yet
@@ -67,6 +68,8 @@ export class HeldHandles implements HeldReferences {
     } catch (error) {
       this.context.unraisable(error, "traverse");
       return [];
+    } finally {
+      this.context.inside--;
     }
     return [...handles];
   }
@@ -80,9 +83,17 @@ export class HeldHandles implements HeldReferences {
   }
 
   /** Ask first, all of them: what they name is looked at when no user code runs any more. */
-  show(generation?: number): void {
-    if (generation === undefined) this.asked = this.byGeneration.flatMap((records) => [...records]);
-    else if (generation !== UNREACHABLE) this.asked = this.takeUpTo(generation);
+  show(generation: number): void {
+    this.asked = this.takeUpTo(generation);
+    this.showAgain();
+  }
+
+  showAll(): void {
+    this.asked = this.byGeneration.flatMap((records) => [...records]);
+    this.showAgain();
+  }
+
+  showAgain(): void {
     if (this.asked.length === 0) return;
     this.snapshots = [];
     for (const record of this.asked)
@@ -141,8 +152,12 @@ export class HeldHandles implements HeldReferences {
   keepValid(): void {
     for (const { handles } of this.snapshots)
       for (const handle of handles)
-        if (handle["@serial"] !== RELEASED)
-          Reflect.set(handle, "@serial", this.i32[handle["@address"] + HEADER_SERIAL]);
+        if (handle["@serial"] !== RELEASED) {
+          const serial = this.i32[handle["@address"] + HEADER_SERIAL];
+          const owner = handle["@owner"];
+          Reflect.set(handle, "@serial", serial);
+          if (typeof owner !== "symbol") owner.serial = serial;
+        }
   }
 
   forget(): void {

@@ -65,6 +65,8 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
   private readonly members = new Set<Address>();
   /** Those at hand; the one that came back last goes out first. */
   private free: Address[] = [];
+  /** Those that `reset` runs on now. */
+  private readonly resetting = new Set<Address>();
   private isClosed = false;
   private hits = 0;
   private misses = 0;
@@ -111,9 +113,11 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
    */
   acquire(init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     this.requireOpen();
-    if (this.free.length > 0) this.hits++;
-    else this.refill();
+    this.context.handles.releaseLeaked();
+    const isAtHand = this.free.length > 0;
+    if (!isAtHand) this.refill();
     const instance = this.type.fill(init, this.source);
+    if (isAtHand) this.hits++;
     return this.type.handle(instance) as unknown as Handle<ReadOf<T> & Borrowed>;
   }
 
@@ -133,14 +137,38 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
   private take(): Address {
     const { core, handles } = this.context;
     this.requireOpen();
-    if (this.free.length === 0) this.refill(); // user code of the literal has taken the last
     if (this.type.isGc) core.generations.openYoung();
-    const instance = this.free.pop()!;
+    const instance = this.pop();
     handles.letGo(instance);
-    core.memory.i32[instance + HEADER_SERIAL]++; // what `reset` has kept
     if (this.type.isGc) core.generations.track(instance);
-    this.highWater = Math.max(this.highWater, this.capacity - this.available);
+    this.noteOut();
     return instance;
+  }
+
+  /** One at hand that nobody has got hold of meanwhile: `gc.getReferrers` shows what is in a pool too. */
+  private pop(): Address {
+    const { i32 } = this.context.core.memory;
+    for (;;) {
+      if (this.free.length === 0) this.refill(); // user code of the literal has taken the last
+      const instance = this.free.pop();
+      if (instance === undefined) throw new PoolExhaustedError(this.type.name, this.capacity);
+      if (i32[instance + HEADER_REFCOUNT] === 1) return instance;
+      this.leaveOut(instance);
+    }
+  }
+
+  /** Somebody has taken hold of an instance that was at hand: it is acquired, and comes back when they let go. */
+  private leaveOut(instance: Address): void {
+    const { core, handles } = this.context;
+    handles.letGo(instance);
+    // In a heap without room for one more entry it stays out of the tables.
+    if (this.type.isGc) core.generations.trackAgain(instance);
+    core.counts.decref(instance);
+    this.noteOut();
+  }
+
+  private noteOut(): void {
+    this.highWater = Math.max(this.highWater, this.capacity - this.available);
   }
 
   /** Where nothing is at hand. */
@@ -161,6 +189,7 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
       this.members.add(instance);
       pools.enter(instance, this);
       this.offer(instance);
+      this.requireOpen(); // `reset` may have closed it, or ended the heap
     }
   }
 
@@ -189,13 +218,28 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
     this.type.nullAnySlots(instance);
     handles.hold(instance);
     const { reset } = this;
-    if (reset !== undefined)
+    if (reset !== undefined) {
+      this.resetting.add(instance);
       this.context.callBack("a pool's reset", () => reset(this.type.view(instance) as never));
-    if (i32[instance + HEADER_REFCOUNT] === 1 && !this.isClosed) this.free.push(instance);
-    else {
-      handles.letGo(instance);
-      core.counts.decref(instance);
+      this.resetting.delete(instance);
     }
+    if (this.context.isDisposed) return;
+    if (this.isClosed) this.freeUnused(instance);
+    else if (i32[instance + HEADER_REFCOUNT] > 1) this.leaveOut(instance);
+    else {
+      // What `reset` has kept of it, views and weak references, ends here.
+      for (const ref of [...core.weakrefs.list(instance)]) core.weakrefs.cut(ref);
+      i32[instance + HEADER_SERIAL]++;
+      this.free.push(instance);
+    }
+  }
+
+  /** Nobody has used it since its last death: it goes without a finalizer. */
+  private freeUnused(instance: Address): void {
+    const { core, handles } = this.context;
+    core.memory.i32[instance + HEADER_TYPE] |= FLAG_FINALIZED;
+    handles.letGo(instance);
+    core.counts.decref(instance);
   }
 
   // -- the end --------------------------------------------------------------------------------
@@ -207,23 +251,20 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
 
   /** @internal Let every instance be an object like any other; those at hand are freed. */
   close(): void {
-    const { core, handles, pools } = this.context;
+    const { core, pools } = this.context;
     const { i32 } = core.memory;
     this.isClosed = true;
     const { free } = this;
     this.free = [];
     for (const member of this.members) {
       pools.leave(member);
+      if (this.resetting.has(member)) continue; // neither at hand nor out: `offer` sees that it is closed
       i32[member + HEADER_TYPE] &= ~FLAG_POOLED;
       const hasFinalizer = (i32[core.types.descriptor(this.type.id) + TYPE_FLAGS] & TYPE_FINALIZER) !== 0;
       if (!hasFinalizer && core.weakrefs.first(member) === 0) i32[member + HEADER_TYPE] &= ~FLAG_OBSERVED;
     }
     this.members.clear();
-    for (const instance of free) {
-      i32[instance + HEADER_TYPE] |= FLAG_FINALIZED; // nobody has used it since its last death
-      handles.letGo(instance);
-      core.counts.decref(instance);
-    }
+    for (const instance of free) this.freeUnused(instance);
   }
 
   /** Where the handles of instances that are out were made, as far as it was recorded. */

@@ -8,8 +8,9 @@ import { isOwned } from "./handle.js";
 import type { Heap } from "./heap.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
+import { isThenable } from "./thenable.js";
 import type { Borrowed, Foreign, Handle, InitOf, ObjectType, Owned, ReadOf, RequiredOf } from "./types.js";
-import { asView, isHeapObject } from "./view.js";
+import { asView } from "./view.js";
 
 /** The verbs of TC39's DisposableStack, and `new`. Close it with `using` or `[Symbol.dispose]()`. */
 export class Scope implements Disposable, AsyncDisposable {
@@ -35,7 +36,10 @@ export class Scope implements Disposable, AsyncDisposable {
     return this.take(this.heap.new(type, init));
   }
 
-  /** `heap.adopt`, for a handle that the scope owns. */
+  /**
+   * `heap.adopt`, for a handle that the scope owns.
+   * @throws as `heap.adopt`; and InvalidArgumentError if user code closes the scope meanwhile: the value is then disposed
+   */
   adopt<V>(value: V, dispose: Disposer<V>, options?: AdoptOptions<V>): Handle<Foreign<V>> {
     this.requireOpen();
     return this.take(this.heap.adopt(value, dispose, options));
@@ -100,7 +104,11 @@ export class Scope implements Disposable, AsyncDisposable {
         failure = { error: failure === undefined ? error : suppressed(error, failure.error) };
       }
     }
-    if (this.collectsWhenClosed) this.collect();
+    try {
+      if (this.collectsWhenClosed) this.collect();
+    } catch (error) {
+      failure = { error: failure === undefined ? error : suppressed(error, failure.error) };
+    }
     if (failure !== undefined) throw failure.error;
   }
 
@@ -125,7 +133,7 @@ export class Scope implements Disposable, AsyncDisposable {
 
   /**
    * Free the cycles that this scope's releases left behind, now and not at the next collection. Looks only at what the
-   * released objects reach: O(what they reach), whatever else the heap holds. On a scope that is still open: do so when it
+   * released objects reach: O(what they reach, and the `traverse` of all adopted values), whatever else the heap holds. On a scope that is still open: do so when it
    * closes.
    * @returns the number of unreachable objects; 0 while the scope is open, or inside a collection
    */
@@ -136,6 +144,7 @@ export class Scope implements Disposable, AsyncDisposable {
       this.collectsWhenClosed = true;
       return 0;
     }
+    if (context.core.trigger.isCollecting) return 0;
     const survivors = this.survivors.splice(0);
     return context.core.collector.collectReachable(stillLive(context, survivors));
   }
@@ -196,16 +205,6 @@ export function runInScope<R>(scope: Scope, body: (scope: Scope) => R): R {
     throw closeAfter(scope, error);
   }
   return isAsync ? (settle(scope, result) as R) : letEscape(scope, result);
-}
-
-/** A promise, whoever made it. A heap object is none, whatever its fields and methods are called. */
-function isThenable(value: unknown): boolean {
-  if (isHeapObject(value) || value === null || value === undefined) return false;
-  try {
-    return typeof (value as { then?: unknown }).then === "function";
-  } catch {
-    return false; // it cannot be read: nothing to wait for
-  }
 }
 
 /** A revoked Proxy is not even that. */

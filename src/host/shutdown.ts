@@ -21,28 +21,38 @@ import { typeName } from "./ownership.js";
 export function shutdown(context: Context): void {
   if (context.isDisposed || context.isEnding) return;
   context.isEnding = true;
-  context.handles.reportLive();
-  if (isObserved(context)) end(context);
-  context.dispose();
+  try {
+    context.handles.reportLive();
+    if (isObserved(context)) end(context);
+  } finally {
+    context.dispose();
+  }
 }
 
 function end(context: Context): void {
   context.foreign.postpone();
+  try {
+    endObjects(context);
+  } finally {
+    context.foreign.disposeAll();
+  }
+}
+
+function endObjects(context: Context): void {
   context.pools.closeAll();
   runAtExit(context);
   // Called by a finalizer or a callback: the death or collection that runs it holds references that are no handle's.
   if (!isInside(context.core)) {
     const { gc } = context.heap;
     if (gc.isEnabled()) gc.collect();
-    gc.callbacks.length = 0;
     gc.unfreeze();
     context.handles.roots?.clear();
     dropRoots(context.core);
+    gc.callbacks.length = 0;
     gc.collect();
     tellGarbage(context);
     gc.garbage.clear();
   }
-  context.foreign.disposeAll();
 }
 
 function isInside({ memory, trigger }: Core): boolean {

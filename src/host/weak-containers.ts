@@ -69,21 +69,23 @@ class WeakTable<K, T extends Borrowed, V> {
     for (const entry of entries) this.end(entry);
   }
 
-  /** Live entries; the object of the current one is held until the iterator moves on. */
+  /**
+   * Live entries. The object of the current one is held until the iterator has come to the next, and goes when all is
+   * done: the local variable of Python's generator.
+   */
   *live(): IterableIterator<[K, Handle<T>, V]> {
+    let held: Handle<T> | undefined;
     this.openIterators++;
     try {
       for (const [key, { ref, value }] of this.entries) {
-        const object = ref.deref();
-        if (object === undefined) continue;
-        try {
-          yield [key, object, value];
-        } finally {
-          release(object);
-        }
+        const previous = held;
+        held = ref.deref();
+        if (previous !== undefined) release(previous);
+        if (held !== undefined) yield [key, held, value];
       }
     } finally {
       if (--this.openIterators === 0) this.commit();
+      if (held !== undefined) release(held);
     }
   }
 

@@ -4,7 +4,7 @@ import type { Context } from "./context.js";
 import { addressOf, type View } from "./view.js";
 
 export function weakProxy(context: Context, ref: View): object {
-  const { weakrefs } = context.core;
+  const { weakrefs, counts } = context.core;
   const release = () => ref["@release"]();
   const target = (): object => {
     const object = weakrefs.target(addressOf(ref));
@@ -19,7 +19,17 @@ export function weakProxy(context: Context, ref: View): object {
         const view = target();
         return Reflect.get(view, name, view);
       },
-      set: (_, name, value) => Reflect.set(target(), name, value),
+      set(_, name, value) {
+        const view = target();
+        const address = addressOf(view as View);
+        // CPython's proxy_setattr: the old value may hold the target's last reference, which goes when its own death is over.
+        counts.incref(address);
+        try {
+          return Reflect.set(view, name, value);
+        } finally {
+          counts.decref(address);
+        }
+      },
       has: (_, name) => Reflect.has(target(), name),
       getPrototypeOf: () => Reflect.getPrototypeOf(target()),
       ownKeys: () => [],

@@ -3,7 +3,6 @@ import {
   type Address,
   FOREIGN_NUMBER,
   FOREIGN_WEAKREFS,
-  HEADER_REFCOUNT,
   LIST_CAPACITY,
   LIST_ITEMS,
   LIST_LENGTH,
@@ -29,14 +28,12 @@ export class ForeignObjects {
 
   /**
    * A foreign object without a value yet, owned by the caller.
-   * @param holds objects that it refers to; it takes references of its own
+   * @param holds references that it takes over, even if this throws
    * @param isHolder whether it may come to hold any, through `holds` or `showItems`
-   * @throws OutOfMemoryError; nothing has then changed
+   * @throws OutOfMemoryError
    */
   create(holds: readonly Address[], isHolder: boolean): Address {
     const { i32 } = this;
-    // Making it may collect: until it stands, what it is to hold must not die.
-    for (const held of holds) i32[held + HEADER_REFCOUNT]++;
     let object = 0;
     try {
       object = this.objects.create(isHolder ? TYPE_ID_FOREIGN_HOLDER : TYPE_ID_FOREIGN);

@@ -39,9 +39,13 @@ export interface Hooks {
 export interface HeldReferences {
   /**
    * The candidates are about to be split: let each foreign object have, as items, what its value holds through handles.
-   * Runs user code. @param generation the oldest one collected; UNREACHABLE: the garbage is split again; none: all of them
+   * Runs user code. @param generation the oldest one collected
    */
-  show(generation?: number): void;
+  show(generation: number): void;
+  /** The same for every foreign object, outside of a collection of generations. */
+  showAll(): void;
+  /** The same once more for those shown last, because user code has run: the garbage is split again. */
+  showAgain(): void;
   /** The split is done: take those items back. Touches nothing else. */
   hide(): void;
   /** The serials of the unreachable were raised, so that borrows of them end: handles among the garbage stay valid. */
@@ -60,7 +64,14 @@ export function createHooks(): Hooks {
     runCallback: nothing,
     disposeForeign: nothing,
     returnToPool: () => false,
-    held: { show: nothing, hide: nothing, keepValid: nothing, forget: nothing },
+    held: {
+      show: nothing,
+      showAll: nothing,
+      showAgain: nothing,
+      hide: nothing,
+      keepValid: nothing,
+      forget: nothing,
+    },
     forgetCallback: nothing,
   };
 }

@@ -128,8 +128,7 @@ export class Lifetime {
     if (pending.length === 0) return;
     // CPython keeps a single one on its stack, and several in a tuple that the collector sees through.
     const tuple = pending.length > 1 ? this.keep(pending) : 0;
-    for (const { ref, callback, hostCallback } of pending)
-      this.hooks.runCallback(ref, callback, hostCallback);
+    for (const call of pending) this.call(call);
     if (tuple !== 0) this.counts.decref(tuple);
     else
       for (const { ref, callback } of pending.toReversed()) {
@@ -137,6 +136,16 @@ export class Lifetime {
         if (callback !== 0) this.counts.decref(callback);
       }
     for (const { hostCallback } of pending) if (hostCallback !== 0) this.hooks.forgetCallback(hostCallback);
+  }
+
+  /** The running call holds its arguments, whatever else does: a collection in it takes them for reachable. */
+  private call({ ref, callback, hostCallback }: PendingCallback): void {
+    const { i32, counts } = this;
+    i32[ref + HEADER_REFCOUNT]++;
+    if (callback !== 0) i32[callback + HEADER_REFCOUNT]++;
+    this.hooks.runCallback(ref, callback, hostCallback);
+    counts.decref(ref);
+    if (callback !== 0) counts.decref(callback);
   }
 
   private take(ref: Address): PendingCallback {

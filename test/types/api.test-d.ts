@@ -5,8 +5,10 @@ import {
   type BorrowEscapesScope,
   dict,
   type Finalizer,
+  type Foreign,
   f64,
   finalizer,
+  foreign,
   type Handle,
   type Heap,
   i32,
@@ -264,3 +266,58 @@ export const note: string | undefined = notes.set(tree, "note").get(tree.parent!
 notes.get(leaf);
 const trees = heap.weakref.set<Tree>();
 for (const member of trees.add(tree)) assertType<Equal<typeof member, Tree>>();
+
+// Values of the host: typed by what they stand for, and without a literal.
+interface TextureLike {
+  destroy(): void;
+  readonly width: number;
+}
+declare const gpuTexture: TextureLike;
+class Texture extends struct("Texture", { path: str, gpu: foreign<TextureLike>() }) {}
+const gpu = heap.adopt(gpuTexture, (texture) => texture.destroy(), {
+  bytes: 4 << 20,
+  holds: [node],
+  traverse: (texture) => (texture.width > 0 ? [owned, null] : []),
+});
+assertType<Equal<typeof gpu, Handle<Foreign<TextureLike>>>>();
+assertType<Equal<typeof gpu.value, TextureLike>>();
+gpu.bytes = 2 << 20;
+const textured = heap.new(Texture, { path: "a", gpu });
+assertType<Equal<typeof textured.gpu.value, TextureLike>>();
+textured.gpu = gpu;
+export const ownedValue: Handle<Foreign<{ close(): void }>> = heap.own({ close() {} });
+heap.new(Texture, { path: "a", gpu: heap.adopt(gpuTexture, () => {}) });
+// @ts-expect-error a foreign reference has no zero value
+heap.new(Texture, { path: "a" });
+// @ts-expect-error the value itself is no reference
+textured.gpu = gpuTexture;
+// @ts-expect-error a value of another type
+textured.gpu = heap.own({ close() {} });
+// @ts-expect-error a borrowed reference is not the value's own
+heap.adopt(gpuTexture, () => {}, { traverse: () => [node] });
+// @ts-expect-error primitives have no disposer of their own
+heap.own(3);
+export const disposals: Promise<void> = heap.settled();
+async function inScope(): Promise<void> {
+  await using scope = heap.scope();
+  const texture = scope.adopt(gpuTexture, async (value) => value.destroy());
+  scope.new(Texture, { path: "a", gpu: texture });
+  assertType<Equal<ReturnType<typeof scope.collect>, number>>();
+}
+void inScope;
+
+// Pools.
+const particles = heap.pool(Point, {
+  capacity: 10_000,
+  whenEmpty: "grow",
+  reset: (point) => {
+    point.x = 1;
+  },
+});
+const spark = particles.acquire({ y: 2 });
+assertType<Equal<typeof spark.x, number>>();
+release(spark);
+// @ts-expect-error no such field
+particles.acquire({ z: 1 });
+// @ts-expect-error pools are of structs
+heap.pool(list(f64), { capacity: 1 });

@@ -49,6 +49,17 @@ describe("weakref.finalize", () => {
     });
   });
 
+  it("cannot be detached any more once the object is dead and it waits for its turn", () => {
+    const heap = makeHeap();
+    const node = heap.new(Node, {});
+    const calls: unknown[] = [];
+    const end = heap.weakref.finalize(node, () => calls.push("called"));
+    const ref = heap.weakref.ref(node, () => calls.push(end.detach(), end.alive));
+    release(node);
+    expect([calls, end.alive]).toEqual([[false, true, "called"], false]);
+    release(ref);
+  });
+
   it("runs the newest first", () => {
     for (const isCyclic of [false, true]) {
       const heap = makeHeap();

@@ -170,6 +170,29 @@ describe("an adopted value", () => {
     expect([log, heap.adoptedCount]).toEqual([[], 1]);
   });
 
+  it("is given what it holds by an array that runs user code, and takes none of it for granted", () => {
+    const { heap } = makeStage();
+    const first = heap.new(Node, {});
+    using second = heap.new(Node, {});
+    const tricky: unknown[] = [first];
+    Object.defineProperty(tricky, 1, {
+      enumerable: true,
+      get() {
+        release(first);
+        return second;
+      },
+    });
+    heapError("USE_AFTER_RELEASE", () => heap.adopt({}, () => {}, { holds: tricky as never }));
+    class Lying extends Array<unknown> {
+      override map(): never {
+        return [123456] as never;
+      }
+    }
+    release(heap.adopt({}, () => {}, { holds: Lying.from([second]) as never }));
+    verify(heap);
+    expect([refcount(second), heap.adoptedCount]).toEqual([1, 0]);
+  });
+
   it("holds what it is told to hold, and drops it when it has been disposed", () => {
     const { heap, log } = makeStage();
     class Part extends struct("Part", { name: str }) {
@@ -246,6 +269,69 @@ describe("a disposer", () => {
     expect(seen).toEqual([0, -1]);
   });
 
+  it("may return what cannot be asked whether it is a promise: nothing comes out of the death", async () => {
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const strange = Promise.resolve();
+    Object.defineProperty(strange, "constructor", {
+      get() {
+        throw new Error("constructor");
+      },
+    });
+    const throwing = {
+      // biome-ignore lint/suspicious/noThenProperty: a thenable that throws is what is tested
+      get then() {
+        throw new Error("then");
+      },
+    };
+    for (const result of [throwing, revoked.proxy, strange])
+      for (const way of ["release", "collect"]) {
+        const { heap, log, adopt } = makeStage();
+        const last = heap.adopt({}, () => result);
+        const items = heap.new(
+          list(any),
+          [adopt(1), last, adopt(2)].map((value) => value as never),
+        );
+        items.push(items);
+        for (const item of [...items].slice(0, 3)) release(retain(item as never));
+        release(last);
+        if (way === "release") items.clear();
+        release(items);
+        heap.gc.collect();
+        verify(heap);
+        expect([way, heap.adoptedCount, log.length]).toEqual([way, 2, 0]); // the handles of `adopt` still live
+        await heap.settled();
+      }
+  });
+
+  it("may return a heap object, which is no promise, whatever its fields are called", () => {
+    const heap = makeHeap();
+    // biome-ignore lint/suspicious/noThenProperty: a field of that name is the point
+    const Step = struct("Step", { then: str });
+    const step = heap.new(Step, {});
+    release(
+      heap.adopt({}, () => {
+        release(step);
+        return step;
+      }),
+    );
+    verify(heap);
+    expect(heap.adoptedCount).toBe(0);
+  });
+
+  it("may leave a frozen handle, which cannot be released: that is told, and nothing else stops", async () => {
+    for (const dispose of [() => {}, async () => {}]) {
+      const heap = makeHeap();
+      const told: string[] = [];
+      heap.onUnraisable = (_, where) => void told.push(where);
+      using node = heap.new(Node, {});
+      const frozen = Object.freeze(retain(node));
+      release(heap.adopt({}, dispose, { traverse: () => [frozen] }));
+      await heap.settled();
+      expect(told).toEqual(["the release of a handle that an adopted value held"]);
+    }
+  });
+
   it("runs as often as there are values, however many die in one statement", () => {
     const { heap } = makeStage();
     const count = size(20_000);
@@ -314,8 +400,29 @@ describe("an asynchronous disposer", () => {
     });
     await expect(failing).rejects.toThrow("body");
     expect(log).toEqual(["disposed", "disposed of a body", "disposed of a failing body"]);
+    const chained: string[] = [];
+    await (async () => {
+      await using scope = heap.scope();
+      const inner = heap.adopt({}, async () => {
+        await new Promise(setImmediate);
+        chained.push("inner");
+      });
+      scope.adopt({}, async () => void chained.push("outer"), { traverse: () => [inner] });
+    })();
+    expect(chained).toEqual(["outer", "inner"]); // what a value held goes when it is over, and that is awaited too
     finish();
     await heap.settled();
+  });
+
+  it("keeps its handles from being told as leaks while it is under way", async () => {
+    const heap = Heap.create({ maximumBytes: 1 << 20, checks: { handles: { every: 1 } } });
+    const told: unknown[] = [];
+    heap.onLeakedHandle = (leak) => told.push(leak);
+    const node = heap.new(Node, {});
+    release(heap.adopt({}, () => new Promise(setImmediate), { traverse: () => [node] }));
+    heap.shutdown();
+    await heap.settled();
+    expect(told).toEqual([]);
   });
 });
 
@@ -418,6 +525,20 @@ describe("a heap that ends", () => {
       heapError("HEAP_DISPOSED", use);
     heap[Symbol.dispose]();
     expect(log).toHaveLength(4);
+  });
+
+  it("disposes of very many, and in good time where each adopts another", () => {
+    const heap = Heap.create({ maximumBytes: 64 << 20, checks: "off" });
+    let disposed = 0;
+    let rest = size(50_000);
+    const adoptAnother = () => {
+      disposed++;
+      if (rest-- > 0) heap.adopt({ rest }, adoptAnother);
+    };
+    const count = size(200_000);
+    for (let id = 0; id < count; id++) heap.adopt({ id }, id === 0 ? adoptAnother : () => disposed++);
+    heap.shutdown();
+    expect(disposed).toBe(count + size(50_000));
   });
 
   it("disposes of what disposers adopt meanwhile, newest first too", () => {

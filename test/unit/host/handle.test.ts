@@ -6,6 +6,7 @@ import {
   DoubleReleaseError,
   dict,
   f64,
+  finalizer,
   type Handle,
   Heap,
   i32,
@@ -447,6 +448,42 @@ describe("a handle that is dropped without release", () => {
         expect(leaks).toHaveLength(checks === "off" ? 0 : 101);
       }
     }
+  });
+
+  it("is released too when its object was garbage once and brought back", async () => {
+    const heap = makeHeap({ leakedHandles: "release" });
+    let disposed = 0;
+    const kept: Handle<Saver>[] = [];
+    class Saver extends struct("Saver", { value: any }) {
+      [finalizer]() {
+        kept.push(retain(this) as Handle<Saver>);
+      }
+    }
+    const table: { handles: Handle<Saver>[] } = { handles: [] };
+    (() => {
+      const saver = heap.new(Saver, {});
+      using value = heap.adopt(table, () => disposed++, { traverse: ({ handles }) => handles });
+      saver.value = value;
+      table.handles.push(saver);
+    })();
+    heap.gc.collect(); // finds the cycle; the finalizer brings it back
+    expect([disposed, kept.length]).toEqual([0, 1]);
+    table.handles.length = 0; // now nobody has the handle
+    await settle(() => false);
+    for (const saver of kept.splice(0)) release(saver);
+    heap.gc.collect();
+    expect([disposed, heap.gc.getObjects().length]).toEqual([1, 0]);
+  });
+
+  it("is released when a program only adopts", async () => {
+    const heap = makeHeap({ leakedHandles: "release" });
+    let disposed = 0;
+    (() => {
+      for (let id = 0; id < 50; id++) heap.adopt({ id }, () => disposed++);
+    })();
+    await settle(() => false);
+    release(heap.adopt({}, () => {}));
+    expect(disposed).toBe(50);
   });
 
   it("that was released in time is not released again", async () => {

@@ -167,6 +167,85 @@ describeBothMakers("a pool", ({ makeHeap }) => {
     expect(pool.available).toBe(1);
   });
 
+  it("lends nothing that does not exist: a reset that keeps every instance leaves the pool empty", () => {
+    const heap = makeHeap();
+    const kept: Handle<Node>[] = [];
+    const reset = (node: Node) => void kept.push(retain(node) as Handle<Node>);
+    const pool = heap.pool(Node, { capacity: 2, whenEmpty: "grow", reset });
+    expect([pool.capacity, pool.available, pool.stats.highWater]).toEqual([2, 0, 2]);
+    heapError("POOL_EXHAUSTED", () => pool.acquire({}));
+    verify(heap);
+    for (const node of kept) expect(heap.gc.isTracked(node)).toBe(true); // acquired, and so it may be on a cycle
+    kept[0].next = kept[0];
+    for (const node of kept.splice(1)) release(node);
+    verify(heap);
+  });
+
+  it("ends what a reset has kept of an instance: borrowed views and weak references", () => {
+    const heap = makeHeap();
+    const borrowed: Node[] = [];
+    const refs: { alive: boolean; [Symbol.dispose](): void }[] = [];
+    const pool = heap.pool(Node, {
+      capacity: 1,
+      reset: (node) => {
+        borrowed.push(node);
+        refs.push(heap.weakref.ref(node));
+      },
+    });
+    heapError("STALE_REFERENCE", () => retain(borrowed[0]));
+    expect(refs[0].alive).toBe(false);
+    using node = pool.acquire({});
+    expect([refs[0].alive, node.name]).toEqual([false, ""]);
+    for (const ref of refs) ref[Symbol.dispose]();
+  });
+
+  it("passes over an instance at hand that somebody has found and kept", () => {
+    const heap = makeHeap();
+    using part = heap.new(Leaf, {});
+    const Slot = struct("Slot", { part: optional(Leaf), rest: any });
+    const pool = heap.pool(Slot, {
+      capacity: 2,
+      reset: (slot) => {
+        slot.part = part;
+      },
+    });
+    const [found] = heap.gc.getReferrers(part);
+    const kept = retain(found);
+    const handles = [pool.acquire({})];
+    heapError("POOL_EXHAUSTED", () => pool.acquire({}));
+    expect(pool.available).toBe(0);
+    verify(heap);
+    for (const handle of [...handles, kept]) release(handle);
+    expect(pool.available).toBe(2);
+  });
+
+  it("is not made any more while the heap ends, and ends with a reset that ends the heap", () => {
+    const heap = Heap.create({ maximumBytes: 1 << 20 });
+    heap.onLeakedHandle = () => {};
+    const told: unknown[] = [];
+    heap.onUnraisable = (error) => told.push((error as { code?: string }).code);
+    heap.adopt({}, () => heap.pool(Node, { capacity: 1 }));
+    let resets = 0;
+    heapError("HEAP_DISPOSED", () =>
+      heap.pool(Node, {
+        capacity: 5,
+        reset: () => {
+          resets++;
+          heap.shutdown();
+        },
+      }),
+    );
+    expect([resets, told]).toEqual([1, ["INVALID_ARGUMENT"]]);
+  });
+
+  it("counts as a hit what was acquired, and no literal that was refused", () => {
+    const heap = makeHeap();
+    const pool = heap.pool(Node, { capacity: 1 });
+    heapError("INVALID_ARGUMENT", () => pool.acquire({ nope: 1 } as never));
+    release(pool.acquire({}));
+    expect(pool.stats).toEqual({ hits: 1, misses: 0, highWater: 1 });
+  });
+
   it("refuses what does not fit and lends nothing for it", () => {
     const heap = makeHeap();
     const pool = heap.pool(Node, { capacity: 1 });

@@ -11,6 +11,7 @@ import {
   release,
   retain,
   set,
+  str,
   struct,
 } from "../../../src/index.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
@@ -23,6 +24,13 @@ class Node extends struct("Node", {
   },
 }) {}
 type NodeHandle = Handle<Node>;
+
+class Watched extends struct("Watched", { name: str }) {
+  static dies: (name: string) => void = () => {};
+  [finalizer]() {
+    Watched.dies(this.name);
+  }
+}
 
 function makeNodes(heap: Heap, count: number): NodeHandle[] {
   return Array.from({ length: count }, (_, value) => heap.new(Node, { value }));
@@ -154,6 +162,32 @@ describe("a weak value dictionary", () => {
     release(b);
     release(c);
     expect([cache.size, liveObjects(heap)]).toEqual([0, empty]);
+  });
+
+  it("lets go of a value only after the next one is taken, and at the end after the waiting removals", () => {
+    const heap = makeExactHeap();
+    using cache = heap.weakref.valueDictionary<string, Watched>();
+    const names = ["a", "b", "c"];
+    const owned = new Map(names.map((name) => [name, heap.new(Watched, { name })]));
+    for (const [name, handle] of owned) cache.set(name, handle);
+    const drop = (name: string) => {
+      const handle = owned.get(name);
+      owned.delete(name);
+      if (handle !== undefined) release(handle);
+    };
+    const seen: unknown[] = [];
+    Watched.dies = (name) => {
+      seen.push(`${name} dies of ${cache.size}`);
+      if (name === "a") drop("b"); // the iterator holds it by now
+    };
+    for (const [name] of cache) {
+      seen.push(name);
+      if (name === "a") drop("a");
+    }
+    // Of the three the first is waiting when the iterator ends, and the last is dropped after that.
+    expect(seen).toEqual(["a", "a dies of 3", "b", "b dies of 2", "c"]);
+    drop("c");
+    expect([seen.at(-1), cache.size]).toEqual(["c dies of 1", 0]);
   });
 
   it("holds the value of the current step, and no longer", () => {

@@ -3,6 +3,7 @@ import {
   any,
   DeadReferenceError,
   f64,
+  finalizer,
   i32,
   id,
   is,
@@ -39,7 +40,37 @@ class Node extends struct("Node", {
   }
 }
 
+class Watched extends struct("Watched", {
+  name: str,
+  get first() {
+    return any;
+  },
+  get second() {
+    return any;
+  },
+}) {
+  static deaths: string[] = [];
+  [finalizer]() {
+    Watched.deaths.push(this.name);
+  }
+}
+
 describe("a weak proxy", () => {
+  it("holds its target while a field is written through it, as Python's does", () => {
+    const heap = makeExactHeap();
+    const leaf = heap.new(Watched, { name: "leaf" });
+    const target = heap.new(Watched, { name: "target" });
+    const old = heap.new(Watched, { name: "old", first: target, second: leaf });
+    target.first = old;
+    const proxy = heap.weakref.proxy(target);
+    for (const handle of [leaf, old, target]) release(handle);
+    Watched.deaths = [];
+    proxy.first = null;
+    // The old value is gone with all that it held before the target, which only it still held, dies.
+    expect(Watched.deaths).toEqual(["old", "leaf", "target"]);
+    release(proxy);
+  });
+
   it("passes reads, writes, accessors and methods on to its target", () => {
     const heap = makeHeap();
     using node = heap.new(Node, { value: 2, label: "a", next: { value: 5 } });

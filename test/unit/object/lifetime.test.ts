@@ -319,6 +319,22 @@ describe("the weak references of an object that dies", () => {
     expect(heap.table(0)).toEqual([ref1, ref2, ref3]);
   });
 
+  it("are held by their own call as well, so that a collection in it finds them where they stand", () => {
+    const heap = makeQuietCore();
+    const { on } = journal(heap);
+    const object = heap.newStruct(heap.watched.struct());
+    const collecting = heap.newWeakref(object, { hostCallback: 1 });
+    const holder = heap.newList(heap.list("any"));
+    heap.append(holder, ref(collecting));
+    heap.drop(collecting);
+    const other = heap.newWeakref(object, { hostCallback: 2 });
+    on.callback = (weakref) => {
+      if (weakref === collecting) heap.collect();
+    };
+    heap.drop(object);
+    expect(heap.table(2)).toEqual([collecting, holder, other]);
+  });
+
   it("survive a collection that a callback starts, whatever holds them", () => {
     for (const count of [1, 2, 5]) {
       const heap = makeQuietCore();
