@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import * as layout from "../src/memory/layout.js";
 
 /** From low to high: a file imports its own folder and lower layers. */
-const LAYERS = ["memory", "alloc", "object", "gc", "host", "inspect"];
+const LAYERS = ["memory", "alloc", "object", "gc", "host", "inspect", "cli"];
 /** Of any layer but the last. */
 const ENTRY_POINTS = ["index.ts", "unsafe.ts"];
 const LINES_MAX = 500;

@@ -1,0 +1,164 @@
+/** The commands that look at files: each returns its exit code. */
+import { writeFile } from "node:fs/promises";
+import { id, typeName } from "../host/ownership.js";
+import { showBackrefs, showRefs } from "../inspect/drawing.js";
+import { plainText } from "../inspect/escape.js";
+import { takeSnapshot } from "../inspect/snapshot.js";
+import { verify } from "../inspect/verify.js";
+import { HeapCorruptionError } from "../memory/errors.js";
+import { REPORT_STEPS, reportHeap, reportText } from "./heap-report.js";
+import { type OpenHeap, objectAt, openHeap } from "./open.js";
+import { type Options, UsageError } from "./options.js";
+import { count, type Output, table } from "./output.js";
+import { startProgress } from "./progress.js";
+
+export type Command = (options: Options, output: Output) => Promise<number>;
+
+/** Something was found that a person should look at. */
+export const FOUND = 1;
+
+export const report: Command = async (options, output) => {
+  const [file] = operands(options, "report FILE");
+  const progress = await startProgress(REPORT_STEPS);
+  try {
+    progress.step("loading");
+    return await withHeap(file, async (open) => {
+      const found = reportHeap(open, options.limit, progress);
+      progress.stop();
+      output.write(options.json ? json(found) : reportText(found));
+      return 0;
+    });
+  } finally {
+    progress.stop();
+  }
+};
+
+export const roots: Command = async (options, output) => {
+  const [file] = operands(options, "roots FILE");
+  return withHeap(file, async ({ roots, heap }) => {
+    const snapshot = takeSnapshot(heap);
+    const found = Object.entries(roots).map(([name, ref]) => ({
+      name: plainText(name),
+      type: plainText(typeName(ref)),
+      address: addressText(ref),
+      retainedBytes: snapshot.retainedSize(snapshot.nodeOf(ref)!),
+    }));
+    found.sort((one, other) => other.retainedBytes - one.retainedBytes);
+    output.write(
+      options.json
+        ? json(found)
+        : table(
+            ["root", "type", "address", "bytes kept"],
+            found.map((one) => [one.name, one.type, one.address, one.retainedBytes]),
+          ),
+    );
+    return 0;
+  });
+};
+
+export const refs: Command = (options, output) => draw(options, output, showRefs);
+export const backrefs: Command = (options, output) => draw(options, output, showBackrefs);
+
+async function draw(options: Options, output: Output, show: typeof showRefs): Promise<number> {
+  const given = operands(options, `${options.command} FILE ADDRESS`);
+  // In whichever order: an address is a number, and hardly any file is called one.
+  const [address, file] = [...given].sort((one, other) => Number(isNumber(other)) - Number(isNumber(one)));
+  return withHeap(file, async (open) => {
+    const drawing = show(objectAt(open, address), { depth: options.depth, limit: options.limit });
+    if (options.svg !== undefined) await writeFile(options.svg, await drawing.svg());
+    if (options.dot !== undefined) await writeFile(options.dot, drawing.dot());
+    if (options.json) output.write(json({ address, text: drawing.text(), dot: drawing.dot() }));
+    else output.write(`${drawing.text()}\n`);
+    return 0;
+  });
+}
+
+function isNumber(text: string): boolean {
+  return /^(0x[0-9a-f]+|\d+)$/i.test(text);
+}
+
+/** What there is more of in the second heap than in the first. */
+export const diff: Command = async (options, output) => {
+  const [first, second] = operands(options, "diff FILE FILE");
+  return withHeap(first, async (before) => {
+    const earlier = takeSnapshot(before.heap);
+    return withHeap(second, async (after) => {
+      const changes = [...takeSnapshot(after.heap).diff(earlier)].map(([type, delta]) => ({
+        type: plainText(type),
+        ...delta,
+      }));
+      output.write(
+        options.json
+          ? json(changes)
+          : changes.length === 0
+            ? "Both heaps have as many objects and bytes of each type.\n"
+            : table(
+                ["type", "objects", "bytes"],
+                changes.map((one) => [one.type, signed(one.countDelta), signed(one.bytesDelta)]),
+              ),
+      );
+      return changes.some(({ bytesDelta, countDelta }) => bytesDelta > 0 || countDelta > 0) ? FOUND : 0;
+    });
+  });
+};
+
+function signed(value: number): string {
+  return value > 0 ? `+${count(value)}` : count(value);
+}
+
+export const heapsnapshot: Command = async (options, output) => {
+  const [file, target] = operands(options, "heapsnapshot FILE OUT");
+  return withHeap(file, async ({ heap }) => {
+    const snapshot = takeSnapshot(heap);
+    await writeFile(target, snapshot.devToolsChunks());
+    const written = { file: target, nodes: snapshot.nodeCount, edges: snapshot.edgeCount };
+    output.write(
+      options.json
+        ? json(written)
+        : `${target}: ${count(written.nodes)} nodes. Open it in Chrome's DevTools: Memory, Load profile.\n`,
+    );
+    return 0;
+  });
+};
+
+export const verifyFile: Command = async (options, output) => {
+  const [file] = operands(options, "verify FILE");
+  return withHeap(file, async ({ heap }) => {
+    let broken: HeapCorruptionError | undefined;
+    try {
+      verify(heap);
+    } catch (error) {
+      if (!(error instanceof HeapCorruptionError)) throw error;
+      broken = error;
+    }
+    if (options.json)
+      output.write(json({ file, isSound: broken === undefined, ...(broken && { error: broken.message }) }));
+    else output.write(`${file}: ${broken === undefined ? "every invariant holds" : broken.message}\n`);
+    return broken === undefined ? 0 : FOUND;
+  });
+};
+
+async function withHeap(file: string, body: (open: OpenHeap) => Promise<number>): Promise<number> {
+  const open = await openHeap(file);
+  try {
+    return await body(open);
+  } finally {
+    for (const handle of Object.values(open.roots)) handle[Symbol.dispose]();
+    open.heap[Symbol.dispose]();
+  }
+}
+
+/** @param usage the command and what it takes, one word each */
+function operands({ operands }: Options, usage: string): readonly string[] {
+  const wanted = usage.split(" ").length - 1;
+  if (operands.length === wanted) return operands;
+  throw new UsageError(`ouro ${usage}: ${wanted} expected, got ${operands.length}.`);
+}
+
+function addressText(ref: Parameters<typeof id>[0]): string {
+  return `0x${id(ref).toString(16)}`;
+}
+
+export function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,69 @@
+/** Loaded before a program by `ouro run`: watches its heaps, and writes what they held to the file OUROHEAP_REPORT. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { Heap } from "../host/heap.js";
+import { heldNow } from "../inspect/leaks.js";
+import { toPath } from "../inspect/node.js";
+import { type Timeline, timeline } from "../inspect/timeline.js";
+import { tracemalloc } from "../inspect/tracemalloc.js";
+import type { AllocatingLine, HeapEnd, RunReport } from "./run-report.js";
+
+/** A heap that lives, or what was seen of it when it ended. */
+interface Watched {
+  readonly heap: Heap;
+  readonly timeline: Timeline;
+  end?: HeapEnd;
+}
+
+const LINES_MAX = 100;
+const watched: Watched[] = [];
+
+Heap.onCreate.push((heap) => {
+  const entry: Watched = { heap, timeline: timeline(heap) };
+  watched.push(entry);
+  // The report says it all, with who holds what: a line for each handle beside it would only be in the way.
+  heap.onLeakedHandle = () => {};
+  for (const name of ["shutdown", Symbol.dispose] as const) {
+    const end = heap[name];
+    Object.defineProperty(heap, name, {
+      configurable: true,
+      value: () => {
+        entry.end ??= look(entry, true);
+        end.call(heap);
+      },
+    });
+  }
+});
+
+process.on("exit", () => {
+  const file = process.env.OUROHEAP_REPORT;
+  if (file === undefined || watched.length === 0) return;
+  const report: RunReport = { heaps: watched.map((entry) => entry.end ?? look(entry, false)) };
+  writeFileSync(file, JSON.stringify(report));
+});
+
+function look({ heap, timeline }: Watched, isShutDown: boolean): HeapEnd {
+  const collections = timeline.toString();
+  heap.gc.collect();
+  return { isShutDown, held: heldNow(heap), collections, lines: linesOf(heap) };
+}
+
+function linesOf(heap: Heap): AllocatingLine[] {
+  if (!tracemalloc.isTracing(heap)) return [];
+  return tracemalloc
+    .snapshot(heap)
+    .statistics("line")
+    .slice(0, LINES_MAX)
+    .map(({ key, bytes, objects }) => ({ line: key, bytes, objects, source: sourceOf(key) }));
+}
+
+/** The text of a line `file:12`. */
+function sourceOf(place: string): string {
+  const [, file, line] = /^(.*):(\d+)(?::\d+)?$/.exec(place) ?? [];
+  const path = file === undefined ? undefined : toPath(file);
+  if (path === undefined) return "";
+  try {
+    return readFileSync(path, "utf8").split("\n")[Number(line) - 1]?.trim() ?? "";
+  } catch {
+    return "";
+  }
+}
