@@ -37,7 +37,9 @@ import { describeTypes, type TypeInfo, typeNameStrings } from "./type-info.js";
  * O(objects + references), with a word for every 16 bytes of the heap while it runs.
  */
 export function copyGraph(context: Context): ObjectGraph {
-  return new GraphCopy(context, findHolds(context)).run();
+  const outside = findHolds(context);
+  context.requireOpen(); // user code may have ended the heap
+  return new GraphCopy(context, outside).run();
 }
 
 class GraphCopy {

@@ -14,8 +14,8 @@ export type { FunctionProfile, LineProfile, LineProfileOptions, ProfiledLine } f
 export { profileLines } from "./memory-profile.js";
 export type { BackrefChain, Cycle, TypeCount, TypeGrowth } from "./objgraph.js";
 export { byType, findBackrefChain, findCycles, growth, mostCommonTypes } from "./objgraph.js";
-export type { Root } from "./roots.js";
-export { roots, rootsOf } from "./roots.js";
+export type { Root, RootGroup } from "./roots.js";
+export { rootGroups, roots, rootsOf } from "./roots.js";
 export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";
 export { takeSnapshot } from "./snapshot.js";
 export type { Frame } from "./stack.js";

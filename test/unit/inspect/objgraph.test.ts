@@ -51,6 +51,33 @@ describe("growth", () => {
   });
 });
 
+describe("growth, on random programs", () => {
+  it("tells what a peak kept by hand tells", () => {
+    const step = fc.record({ makes: fc.nat(4), drops: fc.nat(4), looks: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        const heap = makeHeap({ maximumBytes: 1 << 20 });
+        const pages: ReturnType<typeof make>[] = [];
+        const make = () => heap.new(Page, { title: "" });
+        let peak = 0;
+        for (const { makes, drops, looks } of steps) {
+          for (let i = 0; i < makes; i++) pages.push(make());
+          for (const page of pages.splice(0, drops)) release(page);
+          if (!looks) continue;
+          const expected =
+            pages.length > peak
+              ? [{ typeName: "Page", count: pages.length, delta: pages.length - peak }]
+              : [];
+          expect(growth(heap)).toEqual(expected);
+          peak = Math.max(peak, pages.length);
+        }
+        for (const page of pages) release(page);
+      }),
+      { numRuns: size(200) },
+    );
+  });
+});
+
 describe("byType", () => {
   it("gives the objects of a type, by its name or as it would be written", () => {
     const heap = makeHeap();
@@ -167,6 +194,44 @@ describe("findCycles", () => {
     expect(cycles[2].bytes).toBe(cycles[1].bytes * 1.5);
     expect(heap.gc.collect()).toBe(2);
     expect(findCycles(heap)).toHaveLength(2);
+  });
+
+  it("finds the groups that gc.getReferents leads round in, on random graphs", () => {
+    const node = fc.nat(6);
+    const link = fc.tuple(node, fc.constantFrom("next" as const, "rest" as const), node);
+    fc.assert(
+      fc.property(fc.array(link, { maxLength: 14 }), (links) => {
+        const heap = makeHeap({ maximumBytes: 1 << 20 });
+        const made = Array.from({ length: 7 }, () => heap.new(Node, {}));
+        for (const [from, field, to] of links) made[from][field] = made[to];
+        const numberOf = (ref: unknown) => made.findIndex((one) => is(one, ref as Node));
+        const reached = made.map((start) => {
+          const seen = new Set<number>();
+          const queue = heap.gc.getReferents(start);
+          for (const ref of queue)
+            if (!seen.has(numberOf(ref))) {
+              seen.add(numberOf(ref));
+              queue.push(...heap.gc.getReferents(ref));
+            }
+          return seen;
+        });
+        const groups = made.flatMap((_, one) =>
+          reached[one].has(one)
+            ? [
+                [...reached[one]]
+                  .filter((other) => reached[other].has(one))
+                  .sort()
+                  .join(),
+              ]
+            : [],
+        );
+        const found = findCycles(heap).map((cycle) => cycle.objects().map(numberOf).sort().join());
+        expect(new Set(found)).toEqual(new Set(groups));
+        expect(found.length).toBe(new Set(groups).size);
+        for (const handle of made) release(handle);
+      }),
+      { numRuns: size(200) },
+    );
   });
 
   it("leads through values that hold handles", () => {

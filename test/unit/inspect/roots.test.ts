@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { f64, Heap, is, list, refcount, release, retain, struct } from "../../../src/index.js";
-import { roots, rootsOf } from "../../../src/inspect/index.js";
+import { rootGroups, roots, rootsOf } from "../../../src/inspect/index.js";
 import { makeHeap } from "../../support/heaps.js";
 import { leaksNothing, messageOf } from "../host/support.js";
 
@@ -88,5 +88,37 @@ describe("rootsOf", () => {
       expect(messageOf("INVALID_ARGUMENT", () => rootsOf(value as never))).toBe(
         "rootsOf takes a reference to a heap object.",
       );
+  });
+});
+
+describe("rootGroups", () => {
+  it("are all that is held from outside: by type and line, and without a line by type", () => {
+    const heap = makeHeap({ checks: { handles: { every: 2 } } });
+    const make = () => heap.new(Point, {});
+    const points = Array.from({ length: 7 }, make);
+    using _points = heap.new(list(Point), points);
+    const pool = heap.pool(Point, { capacity: 3 });
+    const groups = rootGroups(heap).map(({ typeName, kind, count, madeAt }) => ({
+      typeName,
+      kind,
+      count,
+      line: madeAt?.split(" ")[0],
+    }));
+    expect(groups).toEqual([
+      { typeName: "Point", kind: "handle", count: 4, line: "make" },
+      { typeName: "Point", kind: "handle", count: 3, line: undefined },
+      { typeName: "Point", kind: "pool", count: 3, line: undefined },
+      { typeName: "list(Point)", kind: "handle", count: 1, line: expect.any(String) },
+    ]);
+    pool[Symbol.dispose]();
+    for (const point of points) release(point);
+    expect(rootGroups(heap).map(({ typeName, count }) => [typeName, count])).toEqual([["list(Point)", 1]]);
+  });
+
+  it("leave out handles that a value of the heap owns", () => {
+    const heap = makeHeap(recordAll);
+    const held = heap.new(Point, {});
+    using _value = heap.adopt({}, () => {}, { traverse: () => [held] });
+    expect(rootGroups(heap).map(({ typeName }) => typeName)).toEqual(["foreign"]);
   });
 });

@@ -6,6 +6,7 @@ import {
   bool,
   dict,
   f64,
+  finalizer,
   foreign,
   type Handle,
   Heap,
@@ -433,6 +434,37 @@ describe("A snapshot", () => {
     heap.gc.collect();
     heap.gc.callbacks.length = 0;
     expect(counts.slice(-2)).toEqual([6, 6]);
+  });
+
+  it("works while objects die around it: in finalizers, disposers and traverse, which may even end the heap", () => {
+    const heap = makeHeap();
+    const seen: string[][] = [];
+    const look = () => {
+      const snapshot = takeSnapshot(heap);
+      snapshot.retainedSize(0);
+      snapshot.toDevTools();
+      seen.push([...snapshot.byType().keys()].sort());
+    };
+    class Dying extends struct("Dying", { inner: any, items: list(any) }) {
+      [finalizer](): void {
+        look();
+      }
+    }
+    const value = heap.adopt({}, look);
+    const dying = heap.new(Dying, { inner: value, items: ["text", value] });
+    release(value);
+    release(dying);
+    expect(seen).toEqual([["Dying", "foreign", "list(any)", "str"], ["str"]]); // the list is half dropped: last to first
+    const ending = Heap.create({ maximumBytes: 1 << 20 });
+    const handle = ending.adopt({}, () => {}, {
+      traverse: () => {
+        ending.onLeakedHandle = () => {};
+        ending.shutdown();
+        return [];
+      },
+    });
+    messageOf("HEAP_DISPOSED", () => takeSnapshot(ending));
+    messageOf("HEAP_DISPOSED", () => release(handle));
   });
 
   it("refuses what is no node, no object, or of another heap", () => {
