@@ -32,9 +32,9 @@ export class Tracebacks {
     this.framesMax = framesMax;
   }
 
-  /** Number of the present stack below a function, from 1. Runs nothing of the program's. */
-  capture(below: (...args: never[]) => unknown): number {
-    const text = captureStack(this.framesMax + LIBRARY_FRAMES, below);
+  /** Number of the present stack, from 1. Runs nothing of the program's. */
+  capture(): number {
+    const text = captureStack(this.framesMax + LIBRARY_FRAMES);
     let number = this.numbers.get(text);
     if (number === undefined) {
       number = this.texts.push(text) - 1;
