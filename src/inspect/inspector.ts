@@ -1,6 +1,6 @@
 /** The inspector of this process, asked in the same call: it is part of every Node and needs no flag. */
 import { HeapError } from "../memory/errors.js";
-import { nodeModule, toPath } from "./node.js";
+import { type InspectorSession, nodeModule, toPath } from "./node.js";
 
 /** A place in a script as the inspector counts: from 0. */
 export interface ScriptPlace {
@@ -39,7 +39,7 @@ export interface Script {
 export class Inspector {
   /** All scripts, by number. */
   readonly scripts = new Map<string, Script>();
-  private readonly session;
+  private readonly session: InspectorSession;
 
   /** @throws HeapError "NO_INSPECTOR" */
   constructor() {
@@ -53,14 +53,16 @@ export class Inspector {
     this.session.connect();
     // A `debugger` statement would stop this thread, which is the one that could let it go on.
     this.session.on("Debugger.paused", () => this.post("Debugger.resume", {}));
-    this.session.on("Debugger.scriptParsed", ({ params }) => this.scripts.set(params.scriptId, params));
+    this.session.on("Debugger.scriptParsed", ({ params }: { params: Script & { scriptId: string } }) =>
+      this.scripts.set(params.scriptId, params),
+    );
     this.post("Debugger.enable", {});
   }
 
   post<Method extends keyof Answers>(method: Method, params: object): Answers[Method] {
     let failure: unknown = null;
     let answer: unknown;
-    this.session.post(method as string, params, (error: Error | null, result?: object) => {
+    this.session.post(method, params, (error: Error | null, result?: object) => {
       failure = error;
       answer = result;
     });

@@ -142,7 +142,7 @@ export class LineHits {
     const textOf = (name: string, file: string) => {
       let text = contents.get(name);
       if (text === undefined) {
-        const { sources = [], sourcesContent = [] } = (map?.payload ?? {}) as Partial<Payload>;
+        const { sources = [], sourcesContent = [] } = map?.payload ?? {};
         text = readText(file) ?? sourcesContent[sources.indexOf(name)] ?? "";
         contents.set(name, text);
       }
@@ -155,11 +155,6 @@ export class LineHits {
       return { file, line: place.line, text: textOf(place.file, file) };
     };
   }
-}
-
-interface Payload {
-  readonly sources: readonly string[];
-  readonly sourcesContent: readonly (string | undefined)[];
 }
 
 /** [[FunctionLocation]] stands at the parameters, so that the whole text, counted from there, ends at or after the end. */

@@ -1,12 +1,39 @@
 /** Node's built-in modules where there are any. An import would keep `ouroheap/inspect` from loading in browsers. */
 
+/** The parts of them that are used, in types of our own: a program's types need not include Node's. */
 interface Modules {
-  "node:diagnostics_channel": typeof import("node:diagnostics_channel");
-  "node:fs": typeof import("node:fs");
-  "node:inspector": typeof import("node:inspector");
-  "node:module": typeof import("node:module");
-  "node:path": typeof import("node:path");
-  "node:url": typeof import("node:url");
+  "node:diagnostics_channel": {
+    channel(name: string): { readonly hasSubscribers: boolean; publish(message: unknown): void };
+  };
+  "node:fs": { readFileSync(path: string, encoding: "utf8"): string };
+  "node:inspector": { readonly Session: new () => InspectorSession };
+  "node:module": {
+    readonly SourceMap: new (payload: unknown) => SourceMap;
+    findSourceMap(path: string): SourceMap | undefined;
+  };
+  "node:path": { resolve(...parts: string[]): string; dirname(path: string): string };
+  "node:url": { fileURLToPath(url: string): string };
+}
+
+/** Node's `module.SourceMap`. Lines and columns from 0. */
+export interface SourceMap {
+  readonly payload: {
+    readonly sources?: readonly string[];
+    readonly sourcesContent?: readonly (string | null)[];
+  };
+  /** Empty where nothing is known. */
+  findEntry(
+    line: number,
+    column: number,
+  ): { readonly originalSource?: string; readonly originalLine?: number; readonly originalColumn?: number };
+}
+
+/** Node's `inspector.Session`. */
+export interface InspectorSession {
+  connect(): void;
+  disconnect(): void;
+  on(event: string, hear: (message: { params: never }) => void): void;
+  post(method: string, params: object, answer: (error: Error | null, result?: object) => void): void;
 }
 
 interface Host {

@@ -4,11 +4,8 @@
  * to load a built-in module without an import that browsers would refuse), positions stay as they are.
  */
 import { loadedSourceMapUrl } from "./inspector.js";
-import { nodeModule, toPath } from "./node.js";
+import { nodeModule, type SourceMap, toPath } from "./node.js";
 import type { Frame } from "./stack.js";
-
-type NodeModule = typeof import("node:module");
-type SourceMap = InstanceType<NodeModule["SourceMap"]>;
 
 /** The last comment counts, as the standard says; in CSS-like comments too. */
 const COMMENT = /\/[/*][#@]\s*sourceMappingURL=([^\s'"*]+)/g;
@@ -30,9 +27,9 @@ export function originalPlace(
   line: number,
   column: number,
 ): { file: string; line: number; column: number } | undefined {
-  const entry = map.findEntry(line - 1, column - 1);
-  if (!("originalSource" in entry) || typeof entry.originalSource !== "string") return undefined;
-  return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+  const { originalSource: file, originalLine, originalColumn } = map.findEntry(line - 1, column - 1);
+  if (file === undefined || originalLine === undefined || originalColumn === undefined) return undefined;
+  return { file, line: originalLine + 1, column: originalColumn + 1 };
 }
 
 /** The map of a file that runs, or null. */

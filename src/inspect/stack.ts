@@ -18,18 +18,15 @@ export interface Frame {
 /**
  * The stack as the engine writes it, or "" where it cannot be had without running the program's code: that of an
  * `Error.prepareStackTrace` which cannot be put aside. Takes 10 to 50 microseconds.
- * @param below frames of this function and of what it called are left out, in engines that can: each takes its time
  */
-export function captureStack(framesMax: number, below: (...args: never[]) => unknown = captureStack): string {
+export function captureStack(framesMax: number): string {
   const prepare = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
   if (prepare !== undefined && prepare.writable !== true) return "";
   const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.value as unknown;
   Reflect.set(Error, "stackTraceLimit", framesMax);
   if (prepare !== undefined) Reflect.set(Error, "prepareStackTrace", undefined);
   try {
-    const holder: { stack?: unknown } = Error.captureStackTrace === undefined ? new Error() : {};
-    Error.captureStackTrace?.(holder, below);
-    const { stack } = holder;
+    const { stack } = new Error() as { stack?: unknown };
     return typeof stack === "string" ? stack : "";
   } catch {
     return ""; // at the very end of the engine's own stack

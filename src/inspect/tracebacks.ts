@@ -14,9 +14,6 @@ export interface Traceback {
 /** Frames between an allocation and the program, which are left out afterwards: the library's own. */
 const LIBRARY_FRAMES = 14;
 
-/** This library's files when they are in a program's bundle, where only the map tells. */
-const BUNDLED_LIBRARY = /[\\/](?:node_modules[\\/]ouroheap[\\/]|ouroheap[\\/](?:src|dist)[\\/])/;
-
 const UNKNOWN: Traceback = { frames: [], text: "(unknown)" };
 
 export class Tracebacks {
@@ -32,9 +29,9 @@ export class Tracebacks {
     this.framesMax = framesMax;
   }
 
-  /** Number of the present stack below a function, from 1. Runs nothing of the program's. */
-  capture(below: (...args: never[]) => unknown): number {
-    const text = captureStack(this.framesMax + LIBRARY_FRAMES, below);
+  /** Number of the present stack, from 1. Runs nothing of the program's. */
+  capture(): number {
+    const text = captureStack(this.framesMax + LIBRARY_FRAMES);
     let number = this.numbers.get(text);
     if (number === undefined) {
       number = this.texts.push(text) - 1;
@@ -74,7 +71,19 @@ export class Tracebacks {
 /** The program's own frames, mapped to their sources. */
 function programFrames(frames: readonly Frame[]): Frame[] {
   const outside = frames.filter(({ file }) => !isLibraryFrame(file));
-  // In a program's bundle the library's files and the program's are one.
-  const mapped = (outside.length > 0 ? outside : frames).map(mapFrame);
-  return outside.length > 0 ? mapped : mapped.filter(({ file }) => !BUNDLED_LIBRARY.test(file));
+  if (outside.length > 0) return outside.map(mapFrame);
+  // In a program's bundle the library's files and the program's are one: only the map tells them apart.
+  const folder = sourceFolder();
+  return frames
+    .filter(({ file }) => !file.startsWith("node:"))
+    .map(mapFrame)
+    .filter(({ file }) => folder === undefined || !file.startsWith(folder));
+}
+
+/** Where the map of a bundle says that this library's sources are: what it says of the innermost frame of all. */
+function sourceFolder(): string | undefined {
+  const [frame] = parseStack(captureStack(1));
+  return frame === undefined
+    ? undefined
+    : /^(.*[\\/])inspect[\\/]stack\.[jt]s$/.exec(mapFrame(frame).file)?.[1];
 }

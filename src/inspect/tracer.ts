@@ -27,7 +27,7 @@ export class Tracer implements BlockWatcher {
   taken(block: Address, words: number): void {
     const granule = block >>> GRANULE_SHIFT;
     if (granule >= this.numbers.length) this.grow(granule);
-    const number = this.tracebacks.capture(Tracer.prototype.taken);
+    const number = this.tracebacks.capture();
     this.numbers[granule] = number;
     // Without memory for a larger array the store has no effect, and the block stays unrecorded.
     if (this.numbers[granule] !== number) return;
