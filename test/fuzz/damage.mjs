@@ -38,7 +38,8 @@ export function xxh32(bytes) {
   for (; i + 16 <= bytes.length; i += 16)
     for (let lane = 0; lane < 4; lane++)
       acc[lane] = Math.imul(rotate((acc[lane] + Math.imul(at(i + lane * 4), p2)) | 0, 13), p1);
-  let h = bytes.length < 16 ? p5 : rotate(acc[0], 1) + rotate(acc[1], 7) + rotate(acc[2], 12) + rotate(acc[3], 18);
+  let h =
+    bytes.length < 16 ? p5 : rotate(acc[0], 1) + rotate(acc[1], 7) + rotate(acc[2], 12) + rotate(acc[3], 18);
   h = (h + bytes.length) | 0;
   for (; i + 4 <= bytes.length; i += 4) h = Math.imul(rotate((h + Math.imul(at(i), p3)) | 0, 17), p4);
   for (; i < bytes.length; i++) h = Math.imul(rotate((h + Math.imul(bytes[i], p5)) | 0, 11), p1);
@@ -64,7 +65,9 @@ export function recompute(bytes) {
   return copy;
 }
 
-const INTERESTING = [0, 1, -1, 2, 7, 8, 0x7fffffff, -0x80000000, 0xffff, 0x10000, -0x3fffd, -0x3fffe, -0x3fffc, -0x40000];
+const INTERESTING = [
+  0, 1, -1, 2, 7, 8, 0x7fffffff, -0x80000000, 0xffff, 0x10000, -0x3fffd, -0x3fffe, -0x3fffc, -0x40000,
+];
 
 /** By name; each changes the bytes or returns others. */
 const DAMAGES = {

@@ -2,7 +2,24 @@
 
 /** @param lib the library's exports */
 export function declare(lib) {
-  const { any, bool, dict, f64, foreign, i32, i64, list, oneOf, optional, set, str, struct, tuple, u8, weak } = lib;
+  const {
+    any,
+    bool,
+    dict,
+    f64,
+    foreign,
+    i32,
+    i64,
+    list,
+    oneOf,
+    optional,
+    set,
+    str,
+    struct,
+    tuple,
+    u8,
+    weak,
+  } = lib;
   class Leaf extends struct("Leaf", { id: i32, text: str, small: u8, big: i64 }) {}
   class Node extends struct("Node", {
     value: f64,
@@ -43,7 +60,9 @@ export function build(lib, verbs, random, nodes) {
   const made = [];
   const any = () => made[random(made.length)];
   for (let index = 0; index < nodes; index++)
-    made.push(heap.new(Node, { value: index + 0.5, name: `node ${index}${random(3) === 0 ? " \u4e2d\u6587" : ""}` }));
+    made.push(
+      heap.new(Node, { value: index + 0.5, name: `node ${index}${random(3) === 0 ? " \u4e2d\u6587" : ""}` }),
+    );
   for (const node of made) {
     node.next = any();
     node.parent = any();
@@ -52,13 +71,20 @@ export function build(lib, verbs, random, nodes) {
     node.maybe = random(2) === 0 ? null : random(100) / 7;
     for (let count = random(12); count > 0; count--) node.tags.add(`tag ${random(40)}`);
     for (let count = random(10); count > 0; count--)
-      node.table.set([`key ${random(20)}`, random(9), any(), true][random(4)], [any(), random(9) / 2, "value"][random(3)]);
+      node.table.set(
+        [`key ${random(20)}`, random(9), any(), true][random(4)],
+        [any(), random(9) / 2, "value"][random(3)],
+      );
     for (const key of [...node.table.keys()]) if (random(4) === 0) node.table.delete(key);
     for (let count = random(6); count > 0; count--) node.byObject.set(any(), count);
     for (let count = random(6); count > 0; count--) node.numbers.set(random(50) / 3, `number ${count}`);
     if (random(3) === 0) node.pair = [random(9), any()];
     if (random(3) === 0) {
-      const leaf = heap.new(Leaf, { id: random(99), text: "a longer text, in a block of its own class", big: 1n << 40n });
+      const leaf = heap.new(Leaf, {
+        id: random(99),
+        text: "a longer text, in a block of its own class",
+        big: 1n << 40n,
+      });
       node.either = leaf;
       release(leaf);
     } else if (random(2) === 0) node.either = any();
