@@ -96,16 +96,10 @@ export class ImageContents {
     this.i32[object + HEADER_REFCOUNT]++;
   }
 
-  /** When all references were counted: an object that nobody refers to would never be freed. */
-  checkCounts(): void {
-    const { i32 } = this;
-    this.pages.forEachObject((object) => {
-      if (i32[object + HEADER_REFCOUNT] === 0) refuse(object, "an object to which nothing refers");
-    });
-  }
-
   private checkObject(object: Address, type: ImageType): void {
-    for (const { offset, slot } of type.fields) this.checkSlot(slot, object + offset, object);
+    const { fields } = type;
+    for (let index = 0; index < fields.length; index++)
+      this.checkSlot(fields[index].slot, object + fields[index].offset, object);
     if (type.weakrefOffset !== 0) this.checkWeakrefs(object, type.weakrefOffset);
     switch (type.kind) {
       case KIND_STRING:
@@ -146,12 +140,17 @@ export class ImageContents {
     return this.i32[object + HEADER_TYPE] & TYPE_ID_MASK;
   }
 
-  private countReference(target: number, { one, several }: ImageSlot, owner: Address): void {
+  private countReference(target: number, slot: ImageSlot, owner: Address): void {
     const { i32 } = this;
     if (!this.pages.isObject(target)) refuse(owner, `it refers to ${target}, where no object starts`);
     const id = i32[target + HEADER_TYPE] & TYPE_ID_MASK;
-    if (one !== 0 ? id !== one : several === undefined ? id === TYPE_ID_STRING : !several.has(id))
-      refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
+    const isAllowed =
+      slot.one !== 0
+        ? id === slot.one
+        : slot.several === undefined
+          ? id !== TYPE_ID_STRING
+          : slot.several.has(id);
+    if (!isAllowed) refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
     i32[target + HEADER_REFCOUNT]++;
   }
 

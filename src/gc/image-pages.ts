@@ -21,6 +21,7 @@ import {
   IMAGE_RUN_PAGE,
   IMAGE_RUN_STATE,
   IMAGE_RUN_WORDS,
+  KIND_CONTAINER,
   KIND_COUNT,
   KIND_STORAGE,
   PAGE_BLOCK_WORDS,
@@ -52,6 +53,8 @@ export function refuse(address: number, what: string): never {
 export class ImagePages {
   readonly first: number;
   readonly top: number;
+  /** Objects that can be on a cycle, as `checkObjects` has counted them. */
+  collectable = 0;
   private readonly i32: Int32Array;
   private readonly side: Uint8Array;
   private readonly runs: Int32Array;
@@ -160,13 +163,13 @@ export class ImagePages {
     return this.objectWords[object >>> PAGE_SHIFT];
   }
 
-  /** Call `visit` for every block that holds an object, in address order. */
-  forEachObject(visit: (object: Address) => void): void {
+  /** Call `visit` for every block that holds an object, in address order. @param leavesOnly pass over those that can be on a cycle */
+  forEachObject(visit: (object: Address) => void, leavesOnly = false): void {
     const { runs, i32 } = this;
     for (let run = 0; run < runs.length; run += IMAGE_RUN_WORDS) {
       const page = runs[run + IMAGE_RUN_PAGE];
       const words = this.objectWords[page];
-      if (words === 0) continue;
+      if (words === 0 || (leavesOnly && kindOf(runs[run + IMAGE_RUN_STATE]) === KIND_CONTAINER)) continue;
       const first = page << PAGE_SHIFT;
       const end = first + this.blocksEnd[page];
       for (let block = first; block < end; block += words) if (i32[block + HEADER_TYPE] !== 0) visit(block);
@@ -209,6 +212,7 @@ export class ImagePages {
       i32[block + HEADER_SERIAL] = 1;
       used++;
     }
+    if (kind === KIND_CONTAINER) this.collectable += used;
     this.finishPage(page, state, free, used);
   }
 

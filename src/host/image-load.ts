@@ -345,7 +345,6 @@ function restore(image: Image, makeHeap: (memory: Memory) => Context): LoadedHea
   const contents = new ImageContents(memory, pages, types);
   contents.check();
   for (const [, object] of metadata.roots) contents.countRoot(object);
-  contents.checkCounts();
   pages.checkStorage();
   if (contents.foreign.length !== metadata.foreign.length)
     invalid(`${metadata.foreign.length} foreign values are named, and there are ${contents.foreign.length}`);

@@ -56,7 +56,7 @@ export function recompute(bytes) {
   const { metadata, pages, end } = partsOf(words);
   if (pages > metadata && pages <= end) words[14] = xxh32(copy.subarray(metadata * WORD, pages * WORD));
   words[15] = xxh32(copy.subarray(0, 15 * WORD));
-  if (pages <= end) {
+  if (pages > metadata && pages <= end) {
     const summed = new Uint8Array(HEADER_WORDS * WORD + (end - pages) * WORD);
     summed.set(copy.subarray(0, HEADER_WORDS * WORD));
     summed.set(copy.subarray(pages * WORD, end * WORD), HEADER_WORDS * WORD);
