@@ -7,6 +7,7 @@ import { Heap } from "ouroheap";
 import { describe, expect, it } from "vitest";
 import { firstDifference, runHeap } from "../oracle/compare.mjs";
 import { runDeep } from "../oracle/deep-programs.mjs";
+import { RULES } from "../oracle/rules.mjs";
 import { Replay } from "../oracle/session.mjs";
 import { isVerify } from "./support/heaps.js";
 
@@ -77,5 +78,15 @@ describe("a replay", () => {
   it("starts a burst of automatic collections where it is told to", () => {
     const burst = { op: "burst", n: 40, thr: [10, 2, 0], c0: 4, total: 0 };
     expect(run(JSON.stringify(burst))).toMatchObject({ r: { gens: "0001" } });
+  });
+});
+
+describe("the rules that are broken one by one", () => {
+  it("stand in the sources as they are, each once", () => {
+    const root = new URL("../", import.meta.url);
+    const missing = RULES.filter(
+      ({ file, from }) => readFileSync(new URL(file, root), "utf8").split(from).length !== 2,
+    );
+    expect(missing.map(({ rule }) => rule)).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ import { HeapError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, TYPE_NAME } from "../memory/layout.js";
 import { plainText } from "./escape.js";
 import { type HeapSnapshot, takeSnapshot } from "./snapshot.js";
+import { tracemalloc } from "./tracemalloc.js";
 
 /** What a body left behind. */
 export interface LeakReport {
@@ -27,7 +28,10 @@ export interface LeakGroup {
   readonly count: number;
   /** Bytes of their blocks and storage. */
   readonly bytes: number;
-  /** Where a handle to one of them was made that still lives; its line is kept as `checks` says. */
+  /**
+   * Where they were made, innermost frame first, while `tracemalloc` runs. Without it: where a handle to one of them was made
+   * that still lives; its line is kept as `checks` says.
+   */
   readonly madeAt?: string;
   /** A shortest chain of owners of one of them, root first: `["root (handle made at ...)", "Cache.entries[3]", "Texture.gpu"]`. */
   readonly heldBy: readonly string[];
@@ -167,6 +171,7 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
   heap.gc.collect();
   const snapshot = takeSnapshot(heap);
   const { address, serial } = snapshot.graph;
+  const isTraced = tracemalloc.isTracing(heap);
   const names = typeNames(heap);
   const counts = reachableWithout(snapshot, cachesNow);
   const groups = new Map<string, { type: string; madeAt?: string; nodes: number[]; bytes: number }>();
@@ -175,7 +180,7 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
     if (address[node] === 0 || names.has(address[node]) || counts[node] === 0) continue;
     if (before.has(address[node], serial[node])) continue;
     const type = snapshot.typeName(node);
-    const madeAt = snapshot.holds(node).find((hold) => hold.madeAt !== undefined)?.madeAt;
+    const madeAt = isTraced ? tracedAt(snapshot, node) : handleOf(snapshot, node);
     const key = `${type} ${madeAt ?? ""}`;
     const group = groups.get(key) ?? { type, ...(madeAt !== undefined && { madeAt }), nodes: [], bytes: 0 };
     groups.set(key, group);
@@ -197,6 +202,17 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
         heldBy: snapshot.retainingPath(nodes[0]).split(" <- "),
       })),
   };
+}
+
+/** Where the object was made, by its traceback. */
+function tracedAt(snapshot: HeapSnapshot, node: number): string | undefined {
+  const object = snapshot.object(node);
+  return object === undefined ? undefined : tracemalloc.getObjectTraceback(object)?.text;
+}
+
+/** Where a handle to the object was made. */
+function handleOf(snapshot: HeapSnapshot, node: number): string | undefined {
+  return snapshot.holds(node).find((hold) => hold.madeAt !== undefined)?.madeAt;
 }
 
 /** The names of types, which come with a type's first use and stay. */

@@ -18,6 +18,7 @@ import {
   findLeaks,
   LeakError,
   type LeakReport,
+  tracemalloc,
   verify,
 } from "../../../src/inspect/index.js";
 import { makeHeap } from "../../support/heaps.js";
@@ -71,6 +72,20 @@ describe("findLeaks", () => {
     const chains = report.groups.map(({ heldBy }) => heldBy.join(" <- "));
     expect(chains.some((chain) => /^root \(.*\) <- Node\.next$/.test(chain))).toBe(true);
     for (const node of leaked) release(node);
+  });
+
+  it("names the line that made each object while allocations are traced", () => {
+    const heap = makeHeap({ checks: "off" });
+    tracemalloc.start(heap, { frames: 2 });
+    using cache = heap.new(dict(str, any), []);
+    const makeOne = (name: string) => heap.scope((scope) => cache.set(name, scope.new(Node, {})));
+    const report = findLeaks(heap, () => {
+      for (let index = 0; index < 150; index++) makeOne(`name ${index}`);
+    });
+    tracemalloc.stop(heap);
+    const nodes = report.groups.filter(({ type }) => type === "Node");
+    expect(nodes.map(({ count }) => count)).toEqual([150]);
+    expect(nodes[0].madeAt).toMatch(/leaks\.test\.ts/);
   });
 
   it("does not take for new what was there before, nor for old what took its place", () => {
