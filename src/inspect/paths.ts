@@ -4,6 +4,11 @@ import { edgeName, holdOf, holdText, kindOf, typeNameOf } from "./edge-name.js";
 import { plainText } from "./escape.js";
 import { edgeSource, type Flowgraph, type ObjectGraph } from "./graph.js";
 
+/** Steps of a path that its text shows. */
+const STEPS_SHOWN = 60;
+/** Retainers of one node that are looked at: something that a million objects share has a million. */
+const RETAINERS_EXAMINED = 1000;
+
 /** The edges that lead to each node, in the order of their sources. */
 export interface Retainers {
   /** nodeCount + 1 entries. */
@@ -35,7 +40,8 @@ export function shortestPath(graph: ObjectGraph, node: number): number[] {
 
 /**
  * Paths to a node that differ in their last edge, shortest first: each a shortest one to the retainer and on from there.
- * Retainers that are only reached through the node itself are left out.
+ * Retainers that are only reached through the node itself are left out; of very many only some are looked at, the one on a
+ * shortest path always.
  */
 export function retainingPaths(
   graph: ObjectGraph,
@@ -43,9 +49,12 @@ export function retainingPaths(
   node: number,
   limit: number,
 ): number[][] {
+  const { first, edge: edges } = retainers;
+  const examined = Math.min(first[node + 1], first[node] + RETAINERS_EXAMINED);
+  const candidates = new Set(edges.subarray(first[node], examined));
+  if (node !== 0) candidates.add(graph.pathEdge[node]);
   const paths: number[][] = [];
-  for (let index = retainers.first[node]; index < retainers.first[node + 1]; index++) {
-    const edge = retainers.edge[index];
+  for (const edge of candidates) {
     const source = edgeSource(graph, edge);
     const path = shortestPath(graph, source);
     const leadsThroughNode = source === node || path.some((step) => graph.edgeTarget[step] === node);
@@ -56,13 +65,24 @@ export function retainingPaths(
 
 /**
  * A path as `root <- Cache.entries[3] <- Texture.gpu`: owners and where in them the next one stands, containers written
- * behind the field that holds them. The root says which handle it is.
+ * behind the field that holds them. The root says which handle it is. Of a long path the middle is left out.
  */
 export function pathText(graph: ObjectGraph, path: readonly number[]): string {
+  if (path.length <= STEPS_SHOWN) return pathParts(graph, path, 0, path.length).join(" <- ");
+  const end = STEPS_SHOWN / 2;
+  return [
+    ...pathParts(graph, path, 0, end),
+    `… ${path.length - STEPS_SHOWN} more …`,
+    ...pathParts(graph, path, path.length - end, path.length),
+  ].join(" <- ");
+}
+
+function pathParts(graph: ObjectGraph, path: readonly number[], from: number, to: number): string[] {
   const parts: string[] = [];
   /** How many steps lead to what the root, or the garbage, holds directly. */
-  const held = path.length > 0 && graph.edgeTarget[path[0]] === graph.garbageNode ? 2 : 1;
-  for (const [step, edge] of path.entries()) {
+  const held = graph.edgeTarget[path[0]] === graph.garbageNode ? 2 : 1;
+  for (let step = from; step < to; step++) {
+    const edge = path[step];
     const source = edgeSource(graph, edge);
     if (source === 0) {
       const isGarbage = graph.edgeTarget[edge] === graph.garbageNode;
@@ -76,10 +96,11 @@ export function pathText(graph: ObjectGraph, path: readonly number[]): string {
     const name = edgeName(graph, edge, source);
     const isField = !name.startsWith("[");
     // A container that a field or another container holds is a part of that; one that the root holds stands for itself.
-    if (step > held && isContainer(graph, source) && !isField) parts[parts.length - 1] += name;
+    const isPart = step > held && parts.length > 0 && isContainer(graph, source) && !isField;
+    if (isPart) parts[parts.length - 1] += name;
     else parts.push(`${plainText(ownerName(graph, source))}${isField ? "." : ""}${name}`);
   }
-  return parts.join(" <- ");
+  return parts;
 }
 
 function isContainer(graph: ObjectGraph, node: number): boolean {

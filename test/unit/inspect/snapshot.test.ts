@@ -359,6 +359,34 @@ describe("Retaining paths", () => {
     expect([...snapshot.retainers(snapshot.nodeOf(first)!)]).toHaveLength(2);
   });
 
+  it("leave out the middle of a long way, and find the shortest among thousands of retainers", () => {
+    const heap = makeHeap({ checks: "off" });
+    heap.gc.disable();
+    const shared = heap.new(Node, { name: "shared" });
+    using others = heap.new(
+      list(list(Node)),
+      Array.from({ length: 1500 }, () => [shared]),
+    );
+    using first = heap.new(Node, { next: {} });
+    let last = first.next!;
+    for (let length = 2; length < 200; length++) {
+      last.next = {} as never;
+      last = last.next!;
+    }
+    using direct = heap.new(Node, { next: shared });
+    release(shared);
+    const snapshot = takeSnapshot(heap);
+    const text = snapshot.retainingPath(snapshot.nodeOf(last)!);
+    expect(text.split(" <- ")).toHaveLength(61);
+    expect(text).toContain("Node.next <- … 140 more … <- Node.next");
+    const node = snapshot.nodeOf(direct.next!)!;
+    expect(snapshot.retainingPaths(node, 2).map((path) => path.replace(/\(.*\)/, "()"))).toEqual([
+      "root () <- Node.next",
+      "root () <- list[0][0]",
+    ]);
+    expect(others.length).toBe(1500);
+  });
+
   it("start with a container that a handle holds", () => {
     const heap = makeHeap();
     using outer = heap.new(list(list(Node)), [[{ name: "x" }]]);
