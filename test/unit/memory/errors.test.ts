@@ -19,6 +19,10 @@ const {
 
 /** One of each, with its name and its code: what programs compare and logs show. */
 const samples: [name: string, code: string, error: errors.HeapError][] = [
+  ["ImageError", "IMAGE_NEWER", new errors.ImageError("IMAGE_NEWER", "text")],
+  ["LayoutMismatchError", "LAYOUT_MISMATCH", new errors.LayoutMismatchError("Node", "value", "it differs")],
+  ["HeapBusyError", "HEAP_BUSY", new errors.HeapBusyError("saved", "a collection")],
+  ["TombstoneError", "TOMBSTONE", new errors.TombstoneError("Texture", "delete")],
   ["HeapError", "SOME_CODE", new HeapError("SOME_CODE", "text")],
   ["OutOfMemoryError", "OUT_OF_MEMORY", new OutOfMemoryError(64, 1024)],
   ["UseAfterReleaseError", "USE_AFTER_RELEASE", new UseAfterReleaseError("USE_AFTER_RELEASE", "text")],
