@@ -25,14 +25,16 @@ export interface AllocatingLine {
   readonly source: string;
 }
 
-export function runText({ heaps }: RunReport, limit: number): string {
+/** @param folder paths under it are shown from there */
+export function runText({ heaps }: RunReport, limit: number, folder: string): string {
+  const shorten = (text: string) => text.replaceAll(`${folder}/`, "");
   return heaps
     .map(({ isShutDown, held, collections, lines }, index) => {
       const which = heaps.length === 1 ? "The heap" : `Heap ${index + 1} of ${heaps.length}`;
       const when = isShutDown ? "when the program shut it down" : "when the program ended";
       return [
         heading(`${which} ${when}`),
-        `  ${leakText(held).replaceAll("\n", "\n  ")}\n`,
+        `  ${shorten(leakText(held)).replaceAll("\n", "\n  ")}\n`,
         heading("Collections"),
         `  ${collections}\n`,
         ...(lines.length === 0
@@ -43,7 +45,7 @@ export function runText({ heaps }: RunReport, limit: number): string {
                 ["line", "bytes", "objects", "source"],
                 lines
                   .slice(0, limit)
-                  .map((one) => [one.line, bytes(one.bytes), one.objects, plainText(one.source)]),
+                  .map((one) => [shorten(one.line), bytes(one.bytes), one.objects, plainText(one.source)]),
               ),
             ]),
       ].join("");

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { FOUND, json } from "./commands.js";
 import type { Options } from "./options.js";
 import { UsageError } from "./options.js";
@@ -30,7 +31,9 @@ export async function run(options: Options, output: Output): Promise<number> {
       output.note("ouro: the program made no heap, or ended without its exit handlers.\n");
       return code;
     }
-    output.write(options.json ? json(found) : runText(found, options.limit));
+    output.write(
+      options.json ? json(found) : runText(found, options.limit, pathToFileURL(process.cwd()).href),
+    );
     if (code !== 0) return code;
     return found.heaps.some(({ held }) => held.count > 0) ? FOUND : 0;
   } finally {

@@ -3,6 +3,7 @@ import { show } from "../host/schema.js";
 import type { Borrowed } from "../host/types.js";
 import { asView } from "../host/view.js";
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
+import { WORD_BYTES } from "../memory/layout.js";
 import { edgeName, holdOf, holdText, nodeText } from "./edge-name.js";
 import { markupText } from "./escape.js";
 import { edgeSource } from "./graph.js";
@@ -145,7 +146,7 @@ export class Drawing {
   /** Where an object is, so that two of one type can be told apart. */
   private place(node: number): string {
     const address = this.snapshot.address(node);
-    return address === 0 ? "" : ` @${address.toString(16)}`;
+    return address === 0 ? "" : ` @0x${(address * WORD_BYTES).toString(16)}`; // as `id` has it
   }
 
   /** A directed graph in Graphviz's language. Values of the program are escaped. */

@@ -16,7 +16,7 @@ export interface LeakReport {
   readonly bytes: number;
   /** Bytes that values among them hold outside the heap. */
   readonly adoptedBytes: number;
-  /** By type and line, most bytes first. */
+  /** By type and line, most bytes first; strings last, because something else holds them. */
   readonly groups: readonly LeakGroup[];
 }
 
@@ -195,7 +195,9 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
     bytes,
     adoptedBytes,
     groups: [...groups.values()]
-      .sort((one, other) => other.bytes - one.bytes)
+      .sort(
+        (one, other) => Number(one.type === "str") - Number(other.type === "str") || other.bytes - one.bytes,
+      )
       .map(({ nodes, ...group }) => ({
         ...group,
         count: nodes.length,

@@ -14,7 +14,7 @@ class Node extends struct("Node", {
 const HOSTILE = '\u001b[2J<script>alert("x")</script>\n"\\';
 
 /** Addresses differ from heap to heap. */
-const plain = (text: string) => text.replace(/ @[0-9a-f]+/g, "").replace(/\(handle.*?\)$/gm, "(handle)");
+const plain = (text: string) => text.replace(/ @0x[0-9a-f]+/g, "").replace(/\(handle.*?\)$/gm, "(handle)");
 
 describe("Text pictures", () => {
   it("show what refers to an object, up to the handles", () => {
@@ -47,7 +47,7 @@ describe("Text pictures", () => {
     const places = [
       ...showRefs(nodes, { depth: 1 })
         .text()
-        .matchAll(/-> Node @([0-9a-f]+)/g),
+        .matchAll(/-> Node @0x([0-9a-f]+)/g),
     ].map(([, at]) => at);
     expect(new Set(places).size).toBe(2);
   });
@@ -90,9 +90,9 @@ describe("DOT pictures", () => {
     const dot = showBackrefs(nodes.at(0)!).dot();
     const lines = dot.split("\n").map((line) => line.trim());
     expect(lines[0]).toBe("digraph heap {");
-    expect(lines.filter((line) => /^n\d+ \[label="(Node|list\(Node\)) @[0-9a-f]+"/.test(line))).toHaveLength(
-      2,
-    );
+    expect(
+      lines.filter((line) => /^n\d+ \[label="(Node|list\(Node\)) @0x[0-9a-f]+"/.test(line)),
+    ).toHaveLength(2);
     expect(
       lines
         .filter((line) => line.includes("->"))
