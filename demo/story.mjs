@@ -1,6 +1,6 @@
 /** The life of a tree, in four acts: it is loaded and asked, replaced, leaked, and freed. */
 import { is, release } from "ouroheap";
-import { roots, rootsOf } from "ouroheap/inspect";
+import { roots, rootsOf, takeSnapshot } from "ouroheap/inspect";
 import { heapStore } from "./heap-store.mjs";
 import { InputError, parseInput, placeOf } from "./input.mjs";
 import { rememberFirstUse } from "./lint-rule.mjs";
@@ -134,6 +134,18 @@ function leakTree(stage, second, topName) {
 function explainLeak({ heap, input }, kept) {
   text("Who keeps it alive? The handles that are still held, by the lines that made them (roots):");
   for (const { typeName, madeAt } of roots(heap)) text(`  ${typeName}, made at ${innermost(madeAt)}`);
+  const looked = timed(() => takeSnapshot(heap));
+  const snapshot = looked.result;
+  const node = snapshot.nodeOf(kept);
+  const sized = timed(() => snapshot.retainedSize(node));
+  text("What it keeps, and what keeps it, from a snapshot of the graph (takeSnapshot):");
+  row(
+    "snapshot",
+    milliseconds(looked.ms),
+    `${count(snapshot.nodeCount)} objects, ${count(snapshot.edgeCount)} references`,
+  );
+  row("retained by the handle", megabytes(sized.result), `found in ${milliseconds(sized.ms)}`);
+  text(`  ${snapshot.retainingPath(node).replace(/file:\/\/\S*\/(?=demo\/)/, "")}`);
   if (rootsOf(kept).length !== 1) throw new Error("The handle that keeps the tree was not recorded.");
   text("And in the heap, the objects that refer to the node (gc.getReferrers):");
   const referrers = heap.gc.getReferrers(kept);
