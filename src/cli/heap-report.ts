@@ -1,7 +1,7 @@
 /** What is in a saved heap: `ouro report`. */
 import { Heap } from "../host/heap.js";
 import { plainText } from "../inspect/escape.js";
-import { type Cycle, findCycles } from "../inspect/objgraph.js";
+import { type Cycle, cyclesIn } from "../inspect/objgraph.js";
 import { type HeapSnapshot, takeSnapshot } from "../inspect/snapshot.js";
 import { WORD_BYTES } from "../memory/layout.js";
 import type { OpenHeap } from "./open.js";
@@ -43,7 +43,7 @@ export function reportHeap({ heap }: OpenHeap, limit: number, progress: Progress
   progress.step("retained sizes");
   const retainers = findRetainers(snapshot, limit);
   progress.step("cycles");
-  const cycles = findCycles(heap);
+  const cycles = cyclesIn(snapshot);
   progress.step("types");
   const types = [...snapshot.byType()].map(([type, total]) => ({ type: plainText(type), ...total }));
   const total = types.reduce((sum, type) => sum + type.bytes, 0);

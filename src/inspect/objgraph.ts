@@ -190,7 +190,11 @@ export interface Cycle {
 
 /** Groups of objects that hold one another, smallest first: the strongly connected components with a cycle. O(objects + references). */
 export function findCycles(heap: Heap): Cycle[] {
-  const snapshot = takeSnapshot(heap);
+  return cyclesIn(takeSnapshot(heap));
+}
+
+/** The same in a snapshot that was taken. */
+export function cyclesIn(snapshot: HeapSnapshot): Cycle[] {
   const { graph } = snapshot;
   const isHeld = reachedFrom(graph, 0, snapshot.garbageNode);
   return findCyclicComponents(graph).map((nodes) => ({

@@ -18,7 +18,12 @@ export interface CollectionEvent {
   /** How long it took, functions of `gc.callbacks` left out, finalizers and disposers included: the pause. */
   readonly duration: number;
   /** How long each phase took, in order. */
-  readonly phases: Readonly<Record<Phase, number>>;
+  readonly phases: {
+    readonly merge: number;
+    readonly partition: number;
+    readonly finalize: number;
+    readonly clear: number;
+  };
 }
 
 /** Pauses in figures, in milliseconds. All 0 while there was no collection. */
