@@ -8,6 +8,11 @@ export function plainText(text: string): string {
   return text.replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
+/** The same for a line of source text, whose tabs become blanks. */
+export function plainLine(text: string): string {
+  return plainText(text.replaceAll("\t", "  "));
+}
+
 /** A text in double quotes, on one line, cut off after `max` characters. */
 export function quoted(text: string, max = 40): string {
   const isLong = text.length > max;

@@ -6,8 +6,8 @@ import { Heap } from "../host/heap.js";
 import { show } from "../host/schema.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import { type Address, PAGE_BLOCK_WORDS, PAGE_USED, WORD_BYTES } from "../memory/layout.js";
+import { plainLine } from "./escape.js";
 import { type HitPlace, LineHits, type WatchedFunction } from "./line-hits.js";
-import { printable } from "./printable.js";
 
 /** A line of a profiled function. */
 export interface ProfiledLine {
@@ -257,18 +257,18 @@ function tableOf({ name, file, lines }: FunctionProfile): string {
   );
   const body = lines.map((one) =>
     one.occurrences === 0
-      ? row(`${one.line}`, ["", ""], ["", ""], "", printable(one.text))
+      ? row(`${one.line}`, ["", ""], ["", ""], "", plainLine(one.text))
       : row(
           `${one.line}`,
           [amount(one.bytes), amount(one.bytesIncrement)],
           [amount(one.adoptedBytes), amount(one.adoptedBytesIncrement)],
           `${one.occurrences}`,
-          printable(one.text),
+          plainLine(one.text),
         ),
   );
   return [
-    `Filename: ${printable(file)}`,
-    `Function: ${printable(name)}`,
+    `Filename: ${plainLine(file)}`,
+    `Function: ${plainLine(name)}`,
     "",
     head,
     "=".repeat(head.length),

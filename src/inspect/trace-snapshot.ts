@@ -1,6 +1,6 @@
 /** What tracing knows at one moment: blocks alive by the line that made them. Names as in Python's `tracemalloc`. */
 import { InvalidArgumentError } from "../memory/errors.js";
-import { printable } from "./printable.js";
+import { plainLine } from "./escape.js";
 import type { Frame } from "./stack.js";
 import type { Traceback } from "./tracebacks.js";
 
@@ -134,7 +134,7 @@ export class TraceSnapshot {
       `${objects} objects, ${bytes} bytes alive${estimate}`,
       ...all
         .slice(0, rowsMax)
-        .map((one) => `  ${sumsText(one)}  ${one.key.split("\n").map(printable).join("\n    ")}`),
+        .map((one) => `  ${sumsText(one)}  ${one.key.split("\n").map(plainLine).join("\n    ")}`),
       ...(rest.length === 0 ? [] : [`  ${sumsText(rest.reduce(add, NO_SUMS))}  in ${rest.length} more`]),
     ].join("\n");
   }
