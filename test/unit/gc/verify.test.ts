@@ -460,6 +460,9 @@ const ROWS: Record<string, readonly Row[]> = {
     ["storage without capacity", /storage \d+, capacity 0/, ({ roomy }) => [roomy + L.LIST_CAPACITY, 0]],
     ["capacity without storage", /storage 0, capacity/, ({ roomy }) => [roomy + L.LIST_ITEMS, 0]],
   ],
+  "I14 foreign values": [
+    ["a count that is not theirs", /counts 1 foreign values, found 0/, () => [L.CONTROL_FOREIGN, 1]],
+  ],
   "I13 weak references": [
     [
       "a list that names what is dead",
