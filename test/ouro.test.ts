@@ -81,6 +81,7 @@ describe("ouro", () => {
     [["report", "missing.heap"], 3, /missing\.heap: .*no such file/i],
     [["verify", "text.heap"], 3, /text\.heap: /],
     [["verify", "damaged.heap"], 3, /damaged\.heap: /],
+    [["heapsnapshot", "small.heap", "missing/out"], 3, /missing\/out cannot be written/],
   ] as [string[], number, RegExp][])("%j exits with %i and says why in a line", (args, status, message) => {
     const result = ouro(...args);
     expect([result.status, `${result.stdout}${result.stderr}`]).toEqual([
@@ -151,6 +152,16 @@ describe("ouro", () => {
     expect(strings).toContain("Node");
   });
 
+  it("shows as many roots as are asked for, however many there are", async () => {
+    const heap = Heap.create({ maximumBytes: 64 << 20, checks: "off" });
+    const many = Array.from({ length: 150_000 }, () => heap.new(Node, {}));
+    await heap.save(`${folder}/many.heap`);
+    expect(many).toHaveLength(150_000);
+    const { status, stdout } = ouro("roots", "--limit", "3", "many.heap");
+    expect([status, stdout.split("\n").length]).toEqual([0, 6]);
+    expect(stdout).toContain("and 149,997 more");
+  });
+
   it("lets nothing of a program act on the terminal", () => {
     for (const args of [
       ["report", "small.heap"],
@@ -169,6 +180,19 @@ describe("ouro run", () => {
       expect.stringMatching(
         /^clean\n\nThe heap when the program shut it down\n {2}Nothing was left behind\./,
       ),
+    ]);
+  });
+
+  it("sees the heaps of every thread", () => {
+    writeFileSync(
+      `${folder}/threads.mjs`,
+      'import { Worker } from "node:worker_threads"; import { Heap } from "ouroheap"; Heap.create().shutdown(); new Worker(new URL("leaking.mjs", import.meta.url), { argv: ["0"] });',
+    );
+    const { status, stdout } = ouro("run", "--json", "threads.mjs");
+    const { heaps } = JSON.parse(stdout);
+    expect([status, heaps.map(({ held }: { held: { count: number } }) => held.count > 0).sort()]).toEqual([
+      1,
+      [false, true],
     ]);
   });
 

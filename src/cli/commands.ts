@@ -7,7 +7,7 @@ import { takeSnapshot } from "../inspect/snapshot.js";
 import { verify } from "../inspect/verify.js";
 import { HeapCorruptionError } from "../memory/errors.js";
 import { REPORT_STEPS, reportHeap, reportText } from "./heap-report.js";
-import { type OpenHeap, objectAt, openHeap } from "./open.js";
+import { FileError, type OpenHeap, objectAt, openHeap } from "./open.js";
 import { type Options, UsageError } from "./options.js";
 import { count, type Output, table } from "./output.js";
 import { startProgress } from "./progress.js";
@@ -44,13 +44,15 @@ export const roots: Command = async (options, output) => {
       retainedBytes: snapshot.retainedSize(snapshot.nodeOf(ref)!),
     }));
     found.sort((one, other) => other.retainedBytes - one.retainedBytes);
+    const shown = found.slice(0, options.limit);
+    const more = found.length - shown.length;
     output.write(
       options.json
         ? json(found)
         : table(
             ["root", "type", "address", "bytes kept"],
-            found.map((one) => [one.name, one.type, one.address, one.retainedBytes]),
-          ),
+            shown.map((one) => [one.name, one.type, one.address, one.retainedBytes]),
+          ) + (more > 0 ? `  and ${count(more)} more (--limit)\n` : ""),
     );
     return 0;
   });
@@ -65,8 +67,8 @@ async function draw(options: Options, output: Output, show: typeof showRefs): Pr
   const [address, file] = [...given].sort((one, other) => Number(isNumber(other)) - Number(isNumber(one)));
   return withHeap(file, async (open) => {
     const drawing = show(objectAt(open, address), { depth: options.depth, limit: options.limit });
-    if (options.svg !== undefined) await writeFile(options.svg, await drawing.svg());
-    if (options.dot !== undefined) await writeFile(options.dot, drawing.dot());
+    if (options.svg !== undefined) await writeOut(options.svg, await drawing.svg());
+    if (options.dot !== undefined) await writeOut(options.dot, drawing.dot());
     if (options.json) output.write(json({ address, text: drawing.text(), dot: drawing.dot() }));
     else output.write(`${drawing.text()}\n`);
     return 0;
@@ -97,7 +99,8 @@ export const diff: Command = async (options, output) => {
                 changes.map((one) => [one.type, signed(one.countDelta), signed(one.bytesDelta)]),
               ),
       );
-      return changes.some(({ bytesDelta, countDelta }) => bytesDelta > 0 || countDelta > 0) ? FOUND : 0;
+      // Bytes alone may be slack that a list or table has grown by.
+      return changes.some(({ countDelta }) => countDelta > 0) ? FOUND : 0;
     });
   });
 };
@@ -110,7 +113,7 @@ export const heapsnapshot: Command = async (options, output) => {
   const [file, target] = operands(options, "heapsnapshot FILE OUT");
   return withHeap(file, async ({ heap }) => {
     const snapshot = takeSnapshot(heap);
-    await writeFile(target, snapshot.devToolsChunks());
+    await writeOut(target, snapshot.devToolsChunks());
     const written = { file: target, nodes: snapshot.nodeCount, edges: snapshot.edgeCount };
     output.write(
       options.json
@@ -133,10 +136,22 @@ export const verifyFile: Command = async (options, output) => {
     }
     if (options.json)
       output.write(json({ file, isSound: broken === undefined, ...(broken && { error: broken.message }) }));
-    else output.write(`${file}: ${broken === undefined ? "every invariant holds" : broken.message}\n`);
+    else
+      output.write(
+        `${plainText(file)}: ${broken === undefined ? "every invariant holds" : broken.message}\n`,
+      );
     return broken === undefined ? 0 : FOUND;
   });
 };
+
+/** @throws FileError where the file cannot be written */
+async function writeOut(file: string, content: string | Iterable<string>): Promise<void> {
+  try {
+    await writeFile(file, content);
+  } catch (error) {
+    throw new FileError(`${file} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 async function withHeap(file: string, body: (open: OpenHeap) => Promise<number>): Promise<number> {
   const open = await openHeap(file);

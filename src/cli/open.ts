@@ -1,6 +1,8 @@
 /** Opening what a command is asked about: heaps that `heap.save` has written. */
 import { Heap } from "../host/heap.js";
 import type { Borrowed, Handle } from "../host/types.js";
+import { asView } from "../host/view.js";
+import { SAVED_AS } from "../inspect/edge-name.js";
 import { HeapError } from "../memory/errors.js";
 import { WORD_BYTES } from "../memory/layout.js";
 import { UsageError } from "./options.js";
@@ -16,12 +18,21 @@ export class FileError extends Error {}
 
 export async function openHeap(file: string): Promise<OpenHeap> {
   try {
-    return await Heap.load(file, { checks: "off" });
+    const open = await Heap.load(file, { checks: { handles: { every: 1 } } });
+    for (const [name, handle] of Object.entries(open.roots)) nameRoot(handle, name);
+    open.heap.onLeakedHandle = () => {};
+    return open;
   } catch (error) {
     const isExpected = error instanceof HeapError || typeof (error as { code?: unknown }).code === "string";
     if (!isExpected) throw error;
     throw new FileError(`${file}: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** What holds an object is the file's root, and no line of ours. */
+function nameRoot(handle: Handle<Borrowed>, name: string): void {
+  const owner = asView(handle)?.["@owner"];
+  if (typeof owner === "object") Object.assign(owner, { madeAt: `${SAVED_AS}${JSON.stringify(name)}` });
 }
 
 /** The object at an address as `id(ref)` and the reports say it: in bytes, decimal or 0x... */

@@ -1,5 +1,10 @@
-/** Loaded before a program by `ouro run`: watches its heaps, and writes what they held to the file OUROHEAP_REPORT. */
+/**
+ * Loaded before a program by `ouro run`: watches its heaps, and writes what they held to a file in the folder OUROHEAP_REPORT,
+ * one for each thread that has a heap.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { threadId } from "node:worker_threads";
 import { Heap } from "../host/heap.js";
 import { heldNow } from "../inspect/leaks.js";
 import { toPath } from "../inspect/node.js";
@@ -35,10 +40,10 @@ Heap.onCreate.push((heap) => {
 });
 
 process.on("exit", () => {
-  const file = process.env.OUROHEAP_REPORT;
-  if (file === undefined || watched.length === 0) return;
+  const folder = process.env.OUROHEAP_REPORT;
+  if (folder === undefined || watched.length === 0) return;
   const report: RunReport = { heaps: watched.map((entry) => entry.end ?? look(entry, false)) };
-  writeFileSync(file, JSON.stringify(report));
+  writeFileSync(join(folder, `${process.pid}-${threadId}.json`), JSON.stringify(report));
 });
 
 function look({ heap, timeline }: Watched, isShutDown: boolean): HeapEnd {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { plainText } from "../inspect/escape.js";
 /** The command `ouro`. */
 import { backrefs, type Command, diff, heapsnapshot, refs, report, roots, verifyFile } from "./commands.js";
 import { HELP } from "./help.js";
@@ -38,10 +39,9 @@ async function main(argv: readonly string[]): Promise<number> {
   return COMMANDS[options.command](options, output);
 }
 
-/** Whoever reads the output may stop early (`ouro report app.heap | head`). */
+/** Whoever reads the output may stop early (`ouro report app.heap | head`): the rest is written to nobody. */
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (error.code !== "EPIPE") throw error;
 });
 
 try {
@@ -51,7 +51,7 @@ try {
     output.note(`${error.message}\n"ouro --help" says how.\n`);
     process.exitCode = USAGE;
   } else if (error instanceof FileError) {
-    output.note(`${error.message}\n`);
+    output.note(`${plainText(error.message)}\n`);
     process.exitCode = UNREADABLE;
   } else throw error;
 }

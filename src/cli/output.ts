@@ -11,7 +11,9 @@ export interface Output {
 /** Rows under a heading; the first column is on the left, numbers on the right. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const cells = [headings, ...rows.map((row) => row.map(cellText))];
-  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  const widths = headings.map((_, column) =>
+    cells.reduce((widest, row) => Math.max(widest, row[column].length), 0),
+  );
   const isNumber = headings.map(
     (_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === "number"),
   );

@@ -1,7 +1,7 @@
 /** `ouro run`: a program in a process of its own, watched from its first line. */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -23,11 +23,10 @@ export async function run(options: Options, output: Output): Promise<number> {
   if (script === undefined) throw new UsageError("ouro run SCRIPT [ARGS]: which program?");
   if (!existsSync(script)) throw new UsageError(`ouro run: there is no ${script}.`);
   const folder = await mkdtemp(join(tmpdir(), "ouro-"));
-  const file = join(folder, "report.json");
   try {
-    const code = await start(script, args, file, options.trace ?? process.env.OUROHEAP_TRACE ?? FRAMES);
-    const found = await readReport(file);
-    if (found === undefined) {
+    const code = await start(script, args, folder, options.trace ?? process.env.OUROHEAP_TRACE ?? FRAMES);
+    const found = await readReports(folder);
+    if (found.heaps.length === 0) {
       output.note("ouro: the program made no heap, or ended without its exit handlers.\n");
       return code;
     }
@@ -41,11 +40,11 @@ export async function run(options: Options, output: Output): Promise<number> {
   }
 }
 
-function start(script: string, args: readonly string[], file: string, trace: string): Promise<number> {
+function start(script: string, args: readonly string[], folder: string, trace: string): Promise<number> {
   const watch = new URL("./ouro-watch.js", import.meta.url).href;
   const child = spawn(process.execPath, [...process.execArgv, "--import", watch, script, ...args], {
     stdio: "inherit",
-    env: { ...process.env, OUROHEAP_TRACE: trace, OUROHEAP_REPORT: file },
+    env: { ...process.env, OUROHEAP_TRACE: trace, OUROHEAP_REPORT: folder },
   });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
@@ -54,7 +53,12 @@ function start(script: string, args: readonly string[], file: string, trace: str
   });
 }
 
-async function readReport(file: string): Promise<RunReport | undefined> {
-  if (!existsSync(file)) return undefined;
-  return JSON.parse(await readFile(file, "utf8")) as RunReport;
+/** Of all threads and processes of the program, in no particular order. */
+async function readReports(folder: string): Promise<RunReport> {
+  const heaps: RunReport["heaps"][number][] = [];
+  for (const name of await readdir(folder)) {
+    const report = JSON.parse(await readFile(join(folder, name), "utf8")) as RunReport;
+    heaps.push(...report.heaps);
+  }
+  return { heaps };
 }

@@ -318,7 +318,7 @@ export class Binder {
     throw new TypeMismatchError(
       isSameStruct
         ? `Struct "${known.typeName}" is the class ${nameOf(known)} in this heap and cannot be the class ${nameOf(other)} too: one subclass of a struct is its type.`
-        : `This heap has a struct "${known.typeName}" (${describeFields(known)}) and cannot have another of that name (${describeFields(other)}).`,
+        : `This heap has a struct "${known.typeName}" (${describeFields(known)}) and cannot have another of that name (${describeFields(other)}). If it was loaded, give the class to Heap.load(source, { types }).`,
     );
   }
 }

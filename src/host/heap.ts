@@ -84,7 +84,8 @@ export class Heap implements Disposable {
    * down. Default: console.warn.
    */
   onLeakedHandle: (leak: LeakedHandle) => void = ({ when, count, typeName, madeAt }) => {
-    const handles = count === 1 ? `a handle to a ${typeName} was` : `${count} handles to a ${typeName} were`;
+    const name = JSON.stringify(typeName).slice(1, -1); // nothing in it may act on a terminal
+    const handles = count === 1 ? `a handle to a ${name} was` : `${count} handles to a ${name} were`;
     const what = when === "dropped" ? "dropped without release" : "not released before the heap ended";
     console.warn(`Ouroheap: ${handles} ${what}; made at\n  ${madeAt.replaceAll("\n", "\n  ")}`);
   };

@@ -10,7 +10,9 @@ export interface ByteSink {
     abort?(reason: unknown): Promise<unknown>;
   };
   write?(chunk: Uint8Array, callback: (error?: Error | null) => void): unknown;
-  end?(callback: () => void): unknown;
+  end?(callback: (error?: Error | null) => void): unknown;
+  on?(event: "error" | "close", listener: (error: unknown) => void): unknown;
+  off?(event: "error" | "close", listener: (error: unknown) => void): unknown;
 }
 /** A stream of the web platform, or of Node, or a Blob: what `Heap.load` reads from. */
 export interface ByteSource {
@@ -40,7 +42,13 @@ interface NodeFiles {
   fstatSync(file: number): { readonly size: number; isFile(): boolean };
   closeSync(file: number): void;
   renameSync(from: string | URL, to: string | URL): void;
-  unlinkSync(path: string | URL): void;
+  rmSync(path: string | URL, options: { readonly force: boolean }): void;
+  realpathSync(path: string | URL): string;
+  fchmodSync(file: number, mode: number): void;
+  statSync(
+    path: string | URL,
+    options: { readonly throwIfNoEntry: false },
+  ): { readonly mode: number; isFile(): boolean } | undefined;
 }
 
 /** Node's files, at once where Node can (20.16 and later). The name is no literal, so that bundles for browsers leave it alone. */
@@ -85,20 +93,36 @@ export function copyPieces(pieces: Iterable<Uint8Array>): Uint8Array[] {
   return Array.from(pieces, (piece) => piece.slice());
 }
 
+/**
+ * A regular file is replaced once the new one is whole, with the permissions that it had, and behind the links that lead to
+ * it. What is none (a pipe, a device) is written to.
+ */
 function writeFile(files: NodeFiles, path: string | URL, pieces: Iterable<Uint8Array>): void {
-  const unfinished = typeof path === "string" ? `${path}.unfinished` : new URL(`${path.href}.unfinished`);
-  const file = files.openSync(unfinished, "w");
+  const existing = files.statSync(path, { throwIfNoEntry: false });
+  if (existing !== undefined && !existing.isFile()) {
+    writeTo(files, path, pieces);
+    return;
+  }
+  const target = existing === undefined ? path : files.realpathSync(path);
+  const unfinished =
+    typeof target === "string" ? `${target}.unfinished` : new URL(`${target.href}.unfinished`);
   try {
-    try {
-      for (const piece of pieces)
-        for (let done = 0; done < piece.length; ) done += files.writeSync(file, piece, done);
-    } finally {
-      files.closeSync(file);
-    }
-    files.renameSync(unfinished, path);
+    writeTo(files, unfinished, pieces, existing?.mode);
+    files.renameSync(unfinished, target);
   } catch (error) {
-    files.unlinkSync(unfinished);
+    files.rmSync(unfinished, { force: true });
     throw error;
+  }
+}
+
+function writeTo(files: NodeFiles, path: string | URL, pieces: Iterable<Uint8Array>, mode?: number): void {
+  const file = files.openSync(path, "w");
+  try {
+    if (mode !== undefined) files.fchmodSync(file, mode & 0o7777);
+    for (const piece of pieces)
+      for (let done = 0; done < piece.length; ) done += files.writeSync(file, piece, done);
+  } finally {
+    files.closeSync(file);
   }
 }
 
@@ -109,11 +133,22 @@ async function writeToWebStream(sink: ByteSink, pieces: Iterable<Uint8Array>): P
 }
 
 async function writeToNodeStream(sink: ByteSink, pieces: Iterable<Uint8Array>): Promise<void> {
+  // A stream that fails says so by an event, and may then call nobody back.
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+  const closed = () => fail(new InvalidArgumentError("The stream was closed before it took the whole heap."));
+  sink.on?.("error", fail);
+  sink.on?.("close", closed);
+  const finish = (resolve: () => void) => (error?: Error | null) => (error ? fail(error) : resolve());
   for (const piece of pieces)
-    await new Promise<void>((resolve, reject) => {
-      sink.write!(piece, (error) => (error ? reject(error) : resolve()));
-    });
-  await new Promise<void>((resolve) => sink.end!(() => resolve()));
+    await Promise.race([failed, new Promise<void>((resolve) => sink.write!(piece, finish(resolve)))]);
+  await Promise.race([failed, new Promise<void>((resolve) => sink.end!(finish(resolve)))]);
+  // After a failure they stay: an error without a listener would end the process.
+  sink.off?.("error", fail);
+  sink.off?.("close", closed);
 }
 
 // -- reading --------------------------------------------------------------------------------------

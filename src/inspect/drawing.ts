@@ -74,6 +74,7 @@ export class Drawing {
         this.lines.set(node, found);
         for (const { outer } of found.shown) next.add(outer);
       }
+      if (next.size === 0) break;
       level = next;
     }
   }

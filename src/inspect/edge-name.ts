@@ -11,6 +11,9 @@ import {
 import { plainText, quoted } from "./escape.js";
 import { edgeSource, keptTextWords, Label, type ObjectGraph, type RootHold } from "./graph.js";
 
+/** How the "line" of a handle begins that stands for a root of a saved heap. */
+export const SAVED_AS = "saved as ";
+
 /** Characters of a string that a name shows. */
 const SHOWN_CHARACTERS = 40;
 
@@ -100,6 +103,7 @@ export function holdText({ kind, count, madeAt, isDropped }: RootHold): string {
   if (kind !== "handle") return kind;
   const handles = count === 1 ? "handle" : `${count} handles`;
   if (madeAt === undefined) return `${handles}, line not recorded`;
+  if (madeAt.startsWith(SAVED_AS)) return plainText(madeAt);
   return plainText(`${handles} ${isDropped ? "dropped, " : ""}made at ${madeAt.split("\n", 1)[0]}`);
 }
 

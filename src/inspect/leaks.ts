@@ -3,7 +3,8 @@ import { Heap } from "../host/heap.js";
 import type { Borrowed } from "../host/types.js";
 import { addressOf, asView } from "../host/view.js";
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
-import { type Address, HEADER_SERIAL, TYPE_NAME } from "../memory/layout.js";
+import { type Address, CONTROL_ROOT_COUNT, HEADER_SERIAL, TYPE_NAME } from "../memory/layout.js";
+import { objectBytes } from "../object/size.js";
 import { plainText } from "./escape.js";
 import { type HeapSnapshot, takeSnapshot } from "./snapshot.js";
 import { tracemalloc } from "./tracemalloc.js";
@@ -16,6 +17,10 @@ export interface LeakReport {
   readonly bytes: number;
   /** Bytes that values among them hold outside the heap. */
   readonly adoptedBytes: number;
+  /** How many handles more than before are held: of new objects, and of old ones that were retained and not released. */
+  readonly handles: number;
+  /** Bytes by which all that was there before has grown: more items in an old list, more entries in an old table. No leak by itself. */
+  readonly grownBytes: number;
   /** By type and line, most bytes first; strings last, because something else holds them. */
   readonly groups: readonly LeakGroup[];
 }
@@ -102,7 +107,12 @@ export function heldNow(heap: Heap): LeakReport {
 }
 
 function refuse(report: LeakReport): void {
-  if (report.count > 0) throw new LeakError(report);
+  if (isLeak(report)) throw new LeakError(report);
+}
+
+/** Objects, or a handle that was taken and not released. */
+function isLeak({ count, handles }: LeakReport): boolean {
+  return count > 0 || handles > 0;
 }
 
 // -- caches -------------------------------------------------------------------------------------
@@ -140,19 +150,24 @@ function declaredCaches(heap: Heap): Identity[] {
 // -- before and after ---------------------------------------------------------------------------
 
 /** Before anything was there. */
-const NOBODY = { has: () => false };
+const NOBODY = { has: () => false, handles: 0, bytes: 0 };
 
 /** All objects alive, in address order. */
 class Census {
   private readonly addresses: Int32Array;
   private readonly serials: Int32Array;
+  readonly handles: number;
+  /** Of all objects together. */
+  readonly bytes: number;
 
   constructor(heap: Heap) {
     heap.gc.collect();
-    const { allocator, memory } = Heap.contextOf(heap).core;
+    const { allocator, memory, types } = Heap.contextOf(heap).core;
     const objects = [...allocator.objects()];
     this.addresses = Int32Array.from(objects);
     this.serials = Int32Array.from(objects, (object) => memory.i32[object + HEADER_SERIAL]);
+    this.handles = memory.i32[CONTROL_ROOT_COUNT];
+    this.bytes = objects.reduce((sum, object) => sum + objectBytes(allocator, types, object), 0);
   }
 
   has(address: Address, serial: number): boolean {
@@ -167,7 +182,11 @@ class Census {
   }
 }
 
-function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonly Identity[]): LeakReport {
+function reportSince(
+  heap: Heap,
+  before: Pick<Census, "has" | "handles" | "bytes">,
+  cachesNow: readonly Identity[],
+): LeakReport {
   heap.gc.collect();
   const snapshot = takeSnapshot(heap);
   const { address, serial } = snapshot.graph;
@@ -175,10 +194,13 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
   const names = typeNames(heap);
   const counts = reachableWithout(snapshot, cachesNow);
   const groups = new Map<string, { type: string; madeAt?: string; nodes: number[]; bytes: number }>();
-  let [count, bytes, adoptedBytes] = [0, 0, 0];
+  let [count, bytes, adoptedBytes, oldBytes] = [0, 0, 0, 0];
   for (let node = 1; node < snapshot.nodeCount; node++) {
+    if (before.has(address[node], serial[node])) {
+      oldBytes += snapshot.selfSize(node);
+      continue;
+    }
     if (address[node] === 0 || names.has(address[node]) || counts[node] === 0) continue;
-    if (before.has(address[node], serial[node])) continue;
     const type = snapshot.typeName(node);
     const madeAt = isTraced ? tracedAt(snapshot, node) : handleOf(snapshot, node);
     const key = `${type} ${madeAt ?? ""}`;
@@ -194,6 +216,8 @@ function reportSince(heap: Heap, before: Pick<Census, "has">, cachesNow: readonl
     count,
     bytes,
     adoptedBytes,
+    handles: Math.max(0, Heap.contextOf(heap).core.memory.i32[CONTROL_ROOT_COUNT] - before.handles),
+    grownBytes: before === NOBODY ? 0 : Math.max(0, oldBytes - before.bytes),
     groups: [...groups.values()]
       .sort(
         (one, other) => Number(one.type === "str") - Number(other.type === "str") || other.bytes - one.bytes,
@@ -252,8 +276,11 @@ function reachableWithout({ graph }: HeapSnapshot, cachesNow: readonly Identity[
 const GROUPS_SHOWN = 10;
 
 /** A report as people read it. */
-export function leakText({ count, bytes, adoptedBytes, groups }: LeakReport): string {
-  if (count === 0) return "Nothing was left behind.";
+export function leakText(report: LeakReport): string {
+  const { count, bytes, adoptedBytes, handles, grownBytes, groups } = report;
+  if (!isLeak(report)) return "Nothing was left behind.";
+  if (count === 0)
+    return `No object was left behind, but ${handles === 1 ? "1 handle" : `${handles} handles`} to objects that were there before: retained and not released.`;
   const outside = adoptedBytes > 0 ? ` and ${adoptedBytes} bytes outside the heap` : "";
   const lines = [`${objects(count)} left behind, ${bytes} bytes${outside}:`];
   for (const group of groups.slice(0, GROUPS_SHOWN)) {
@@ -261,6 +288,7 @@ export function leakText({ count, bytes, adoptedBytes, groups }: LeakReport): st
     if (group.madeAt !== undefined) lines.push(`    made at ${plainText(group.madeAt.split("\n", 1)[0])}`);
     lines.push(`    held by ${group.heldBy.join(" <- ")}`);
   }
+  if (grownBytes > 0) lines.push(`  and what was there before has grown by ${grownBytes} bytes`);
   if (groups.length > GROUPS_SHOWN) lines.push(`  and ${groups.length - GROUPS_SHOWN} groups more`);
   return lines.join("\n");
 }
@@ -287,9 +315,9 @@ export const leakMatchers = {
   toLeakNothing(body: unknown, heap: Heap, options?: LeakOptions): MatcherResult | Promise<MatcherResult> {
     const report = findLeaks(heap, body as () => void, options) as LeakReport | Promise<LeakReport>;
     const judge = (found: LeakReport): MatcherResult => ({
-      pass: found.count === 0,
+      pass: !isLeak(found),
       message: () =>
-        found.count === 0 ? "The body was expected to leak, and left nothing behind." : leakText(found),
+        !isLeak(found) ? "The body was expected to leak, and left nothing behind." : leakText(found),
     });
     return report instanceof Promise ? report.then(judge) : judge(report);
   },

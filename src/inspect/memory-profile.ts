@@ -79,11 +79,13 @@ export function profileLines<R>(heap: Heap, run: () => R, options?: LineProfileO
 export function profileLines(heap: Heap, run: () => unknown, options: LineProfileOptions = {}): unknown {
   const context = Heap.contextOf(heap);
   context.requireOpen();
-  const { functions = [run] } = options;
+  const { functions = [run] } = options ?? {};
+  if (!Array.isArray(functions))
+    throw new InvalidArgumentError(`\`functions\` must be an array of functions, got ${show(functions)}.`);
   for (const one of [run, ...functions])
     if (typeof one !== "function")
       throw new InvalidArgumentError(`profileLines takes functions, got ${show(one)}.`);
-  const profiler = new LineProfiler(context, functions);
+  const profiler = new LineProfiler(context, [...new Set(functions)]);
   let result: unknown;
   try {
     result = run();

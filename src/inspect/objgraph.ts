@@ -216,6 +216,9 @@ function countNodeTypes(snapshot: HeapSnapshot, nodes: Uint32Array): Map<string,
   return new Map([...counts].sort(([, one], [, other]) => other - one));
 }
 
+/** Of a longer way the middle is left out. */
+const STEPS_SHOWN = 20;
+
 /** From the first node of a component back to it. */
 function wayRound(snapshot: HeapSnapshot, nodes: Uint32Array): string {
   const { graph } = snapshot;
@@ -238,7 +241,10 @@ function wayRound(snapshot: HeapSnapshot, nodes: Uint32Array): string {
     const name = edgeName(graph, edge, at);
     steps.push(`${snapshot.describe(at)}${name.startsWith("[") ? "" : "."}${name}`);
   } while (at !== start);
-  return `${steps.reverse().join(" -> ")} -> back`;
+  steps.reverse();
+  const left = steps.length - STEPS_SHOWN;
+  if (left > 1) steps.splice(STEPS_SHOWN - 1, left, `... ${left} more`);
+  return `${steps.join(" -> ")} -> back`;
 }
 
 function byName(one: string, other: string): number {

@@ -3,6 +3,8 @@ import type { CollectionResult, CollectorListener, Phase } from "../gc/events.js
 import type { Context } from "../host/context.js";
 import type { Generation } from "../host/gc-module.js";
 import { Heap } from "../host/heap.js";
+import { show } from "../host/schema.js";
+import { InvalidArgumentError } from "../memory/errors.js";
 import { nodeModule } from "./node.js";
 
 /** One collection. Times are milliseconds on the clock of `performance.now()`. */
@@ -80,7 +82,7 @@ export class Timeline implements Disposable {
   constructor(context: Context, options: TimelineOptions) {
     this.context = context;
     this.options = {
-      eventsMax: Math.max(1, options.eventsMax ?? EVENTS_MAX),
+      eventsMax: checkEventsMax(options.eventsMax ?? EVENTS_MAX),
       measures: options.measures === true,
     };
     this.listener = {
@@ -198,6 +200,11 @@ export function timeline(heap: Heap, options: TimelineOptions = {}): Timeline {
   const context = Heap.contextOf(heap);
   context.requireOpen();
   return new Timeline(context, options);
+}
+
+function checkEventsMax(eventsMax: number): number {
+  if (Number.isInteger(eventsMax) && eventsMax >= 1) return eventsMax;
+  throw new InvalidArgumentError(`eventsMax must be a whole number of at least 1, got ${show(eventsMax)}.`);
 }
 
 /** Nearest rank: the smallest value that at least so many per cent do not exceed. */

@@ -1,7 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createWriteStream,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable } from "node:stream";
+import { PassThrough, Readable, Writable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import * as lib from "../../../src/index.js";
@@ -633,6 +644,61 @@ describe("where it goes and comes from", () => {
     expect((await refusal(Heap.load(5 as never))).message).toContain("takes a path");
     expect((await refusal(Heap.load(Readable.from(["text"])))).message).toContain("A stream of bytes");
     expect((await refusal(Heap.load(join(scratch, "none")))).code).toBe("ENOENT");
+  });
+});
+
+describe("a target that fails or is special", () => {
+  const heapWithText = () => {
+    const heap = makeHeap();
+    return { heap, roots: { text: heap.new(list(str), ["a"]) } };
+  };
+
+  it.each([
+    [
+      "fails at its end",
+      () => new Writable({ write: (_, __, done) => done(), final: (done) => done(new Error("flush")) }),
+      /flush/,
+    ],
+    [
+      "fails while it takes a piece",
+      () => new Writable({ write: (_, __, done) => done(new Error("full")) }),
+      /full/,
+    ],
+    [
+      "is destroyed and calls nobody back",
+      () => {
+        const stream = new Writable({ write: () => void setImmediate(() => stream.destroy()) });
+        return stream;
+      },
+      /closed before it took the whole heap/,
+    ],
+    ["cannot be opened", () => createWriteStream(join(tmpdir(), "missing-folder", "file")), /ENOENT/],
+  ] as [string, () => Writable, RegExp][])(
+    "a stream that %s rejects the save, and nothing else happens",
+    async (_, make, message) => {
+      const { heap, roots } = heapWithText();
+      await expect(heap.save(make() as never, { roots })).rejects.toThrow(message);
+      await new Promise(setImmediate);
+    },
+  );
+
+  it("a file that exists keeps its permissions, and a link still leads to it", async () => {
+    const { heap, roots } = heapWithText();
+    const folder = mkdtempSync(join(tmpdir(), "ouroheap-"));
+    try {
+      const [file, link] = [join(folder, "a.heap"), join(folder, "b.heap")];
+      writeFileSync(file, "old", { mode: 0o600 });
+      symlinkSync(file, link);
+      await heap.save(link, { roots });
+      expect([statSync(file).mode & 0o777, lstatSync(link).isSymbolicLink()]).toEqual([0o600, true]);
+      const loaded = await Heap.load(file);
+      expect([...(loaded.roots.text as never as Iterable<string>)]).toEqual(["a"]);
+      expect(readdirSync(folder).sort()).toEqual(["a.heap", "b.heap"]);
+      for (const handle of Object.values(loaded.roots)) handle[Symbol.dispose]();
+      loaded.heap.shutdown();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

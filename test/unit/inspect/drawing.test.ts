@@ -52,6 +52,12 @@ describe("Text pictures", () => {
     expect(new Set(places).size).toBe(2);
   });
 
+  it("end where there is nothing more to show, however deep one asks", () => {
+    const heap = makeHeap();
+    using node = heap.new(Node, {});
+    expect(showBackrefs(node, { depth: Number.POSITIVE_INFINITY }).text()).toMatch(/<- root/);
+  });
+
   it("refuse what is no heap object", () => {
     for (const value of [null, {}, [], [5]]) messageOf("INVALID_ARGUMENT", () => showRefs(value as never));
     const heap = makeHeap();

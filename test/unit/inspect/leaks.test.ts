@@ -49,7 +49,7 @@ describe("findLeaks", () => {
       });
       release(heap.adopt({}, () => {}, { bytes: 5 }));
     });
-    expect(report).toEqual({ count: 0, bytes: 0, adoptedBytes: 0, groups: [] });
+    expect(report).toEqual({ count: 0, bytes: 0, adoptedBytes: 0, handles: 0, grownBytes: 0, groups: [] });
     verify(heap);
   });
 
@@ -98,6 +98,25 @@ describe("findLeaks", () => {
     });
     expect(left(report)).toEqual([["Node", 1]]);
     for (const node of kept) release(node);
+  });
+
+  it("counts a handle that was taken of an old object and not released, and what old objects have grown by", () => {
+    const heap = makeHeap();
+    using node = heap.new(Node, {});
+    using numbers = heap.new(list(any), []);
+    const kept: Handle<Node>[] = [];
+    const report = findLeaks(heap, () => {
+      kept.push(retain(node));
+      for (let item = 0; item < 1000; item++) numbers.push(item);
+    });
+    expect([report.count, report.handles]).toEqual([0, 1]);
+    expect(report.grownBytes).toBeGreaterThan(7000);
+    const error = thrownBy(() => assertNoLeaks(heap, () => void kept.push(retain(node)))) as LeakError;
+    expect(error.message).toBe(
+      "No object was left behind, but 1 handle to objects that were there before: retained and not released.",
+    );
+    assertNoLeaks(heap, () => numbers.push(1)); // a list that grows is no leak by itself
+    for (const handle of kept) release(handle);
   });
 
   it("counts bytes outside the heap", () => {
