@@ -315,10 +315,15 @@ export class Binder {
   private refuseSecondClass(known: StructDescriptor, other: StructDescriptor): never {
     const isSameStruct = known["@declaration"] === other["@declaration"];
     const nameOf = (descriptor: StructDescriptor) => (descriptor as unknown as { name: string }).name;
+    const [fields, otherFields] = [describeFields(known), describeFields(other)];
+    const hint =
+      fields === otherFields
+        ? " If the heap was loaded, give the class to Heap.load(source, { types })."
+        : "";
     throw new TypeMismatchError(
       isSameStruct
         ? `Struct "${known.typeName}" is the class ${nameOf(known)} in this heap and cannot be the class ${nameOf(other)} too: one subclass of a struct is its type.`
-        : `This heap has a struct "${known.typeName}" (${describeFields(known)}) and cannot have another of that name (${describeFields(other)}). If it was loaded, give the class to Heap.load(source, { types }).`,
+        : `This heap has a struct "${known.typeName}" (${fields}) and cannot have another of that name (${otherFields}).${hint}`,
     );
   }
 }
