@@ -256,6 +256,30 @@ describe("a disposer", () => {
     expect([log, heap.gc.getObjects().length]).toEqual([["disposed"], 0]);
   });
 
+  it("may verify the heap in the middle of a collection, and so may a finalizer beside it", () => {
+    const { heap } = makeStage();
+    let verified = 0;
+    class Checker extends struct("Checker", { other: any }) {
+      [finalizer]() {
+        verify(heap);
+        verified++;
+      }
+    }
+    heap.scope((scope) => {
+      const [first, second] = [scope.new(Checker, {}), scope.new(Checker, { other: null })];
+      const value = scope.adopt({}, () => {
+        verify(heap);
+        verified++;
+      });
+      second.other = scope.new(list(any), [first, value]);
+      first.other = second;
+    });
+    const told: unknown[] = [];
+    heap.onUnraisable = (error) => told.push(error);
+    heap.gc.collect();
+    expect([verified, told]).toEqual([3, []]);
+  });
+
   it("finds the value gone from the heap", () => {
     const { heap } = makeStage();
     const seen: number[] = [];

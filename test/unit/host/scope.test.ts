@@ -3,6 +3,7 @@ import { suppressed } from "../../../src/host/scope.js";
 import {
   f64,
   type Handle,
+  Heap,
   i32,
   list,
   optional,
@@ -12,7 +13,7 @@ import {
   type Scope,
   struct,
 } from "../../../src/index.js";
-import { makeHeap, size } from "../../support/heaps.js";
+import { makeExactHeap, makeHeap, size } from "../../support/heaps.js";
 import { leaksNothing, liveObjects, messageOf, thrownBy } from "./support.js";
 
 class Node extends struct("Node", {
@@ -53,6 +54,37 @@ describe("a scope", () => {
     scope.defer(() => steps.push(`later, count ${refcount(second)}`));
     scope[Symbol.dispose]();
     expect(steps).toEqual(["later, count 2", "defer, count 1"]);
+  });
+
+  it("keeps its error where the collection that it was asked for fails too", () => {
+    const heap = Heap.create({ maximumBytes: 1 << 20 });
+    heap.onLeakedHandle = () => {};
+    const scope = heap.scope();
+    scope.collect();
+    scope.defer(() => heap.shutdown());
+    scope.defer(() => {
+      throw new RangeError("first");
+    });
+    const error = thrownBy(() => scope[Symbol.dispose]()) as Suppressed;
+    expect([(error.error as { code?: string }).code, error.suppressed]).toEqual([
+      "HEAP_DISPOSED",
+      expect.any(RangeError),
+    ]);
+  });
+
+  it("collects later what it could not inside a collection", () => {
+    const heap = makeExactHeap();
+    const scope = heap.scope();
+    const node = scope.new(Node, {});
+    node.next = node;
+    scope[Symbol.dispose]();
+    const found: number[] = [];
+    heap.gc.callbacks.push((phase) => phase === "start" && found.push(scope.collect()));
+    heap.gc.freeze(); // so that the collection itself does not find the node
+    heap.gc.collect();
+    heap.gc.unfreeze();
+    heap.gc.callbacks.length = 0;
+    expect([found, scope.collect()]).toEqual([[0], 1]);
   });
 
   it("lets a body return what cannot be read: a revoked Proxy is nobody's promise", () => {
