@@ -40,6 +40,8 @@ import type { Finalization } from "./finalize.js";
 import type { LocalPartition } from "./local-partition.js";
 import type { Partition } from "./partition.js";
 import type { Trigger } from "./trigger.js";
+import type { UnreachableObjects } from "./unreachable.js";
+import type { YoungPartition } from "./young-partition.js";
 
 /** Bits of `gc.setDebug`, as in CPython. */
 export const DEBUG_STATS = 1;
@@ -56,6 +58,8 @@ export interface CollectorParts {
   readonly tracking: Tracking;
   readonly clearing: Clearing;
   readonly partition: Partition;
+  readonly youngPartition: YoungPartition;
+  readonly unreachable: UnreachableObjects;
   readonly localPartition: LocalPartition;
   readonly finalization: Finalization;
   readonly trigger: Trigger;
@@ -87,7 +91,7 @@ export class Collector {
    * @returns the number of unreachable objects; 0 at once while another collection is under way
    */
   collect(generation: number): number {
-    const { generations, partition, trigger, events, hooks } = this.parts;
+    const { generations, unreachable, trigger, events, hooks } = this.parts;
     if (trigger.isCollecting) return 0;
     trigger.setCollecting(true);
     try {
@@ -99,18 +103,12 @@ export class Collector {
       generations.refillReserve();
       events.phase("merge");
 
-      hooks.held.show(generation);
-      try {
-        partition.run(generation, generation === 2);
-      } finally {
-        hooks.held.hide();
-      }
-      const old = this.promote(generation);
-      const unreachable = partition.placeUnreachable(old);
+      const old = this.split(generation);
+      const found = unreachable.place(old);
       events.phase("partition");
       events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
 
-      const collected = this.parts.finalization.run(old, unreachable);
+      const collected = this.parts.finalization.run(old, found);
       events.phase("finalize");
 
       this.clearUnreachable(old);
@@ -202,23 +200,48 @@ export class Collector {
   }
 
   /**
-   * The survivors of generation 0 and 1 become one generation older; those of 2 stay. Tuples that hold no container
-   * are untracked on the way, and in a full collection dicts (CPython: `untrack_tuples`, `untrack_dicts`).
-   * @returns the generation that the survivors are in now
+   * Partition, and promote what is reachable: the survivors of generation 0 and 1 become one generation older, those of 2
+   * stay. @returns the generation that they are in now
    */
-  private promote(generation: number): number {
-    const { generations, tracking, types, trigger } = this.parts;
-    if (types.hasTuples) tracking.untrackAll(generation, KIND_TUPLE);
-    if (generation < 2) {
-      if (generation === 1) trigger.addLongLivedPending(generations.size(1));
-      generations.merge(generation, generation + 1);
-      return generation + 1;
+  private split(generation: number): number {
+    const { partition, youngPartition, types, hooks } = this.parts;
+    // Tuples are looked at before their table joins the next one.
+    const target = types.hasTuples ? generation : generation + 1;
+    let promoted = 0;
+    hooks.held.show(generation);
+    try {
+      if (generation === 2) partition.run();
+      else promoted = youngPartition.run(generation, target);
+    } finally {
+      hooks.held.hide();
     }
+    if (generation === 2) this.untrackAndTidy();
+    else this.promoteYoung(generation, promoted);
+    return Math.min(generation + 1, 2);
+  }
+
+  /** Tuples that hold no container are untracked on the way (CPython: `untrack_tuples`). */
+  private promoteYoung(generation: number, reachable: number): void {
+    const { generations, tracking, types, trigger } = this.parts;
+    let promoted = reachable;
+    if (types.hasTuples) {
+      tracking.untrackAll(generation, KIND_TUPLE);
+      promoted = generations.size(generation);
+      generations.merge(generation, generation + 1);
+    }
+    if (generation === 1) trigger.addLongLivedPending(promoted);
+    generations.refillReserve();
+  }
+
+  /** After a full partition: tuples and dicts that hold no container are untracked (`untrack_tuples`, `untrack_dicts`). */
+  private untrackAndTidy(): void {
+    const { generations, tracking, types, trigger } = this.parts;
+    if (types.hasTuples) tracking.untrackAll(2, KIND_TUPLE);
     if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);
-    const size = generations.size(2);
+    const size = generations.dropEmptyChunks(2);
     trigger.setLongLivedTotal(size);
     generations.packIfSparse(2, size);
-    return 2;
+    generations.refillReserve();
   }
 
   /**

@@ -30,6 +30,8 @@ import { Finalization } from "./finalize.js";
 import { LocalPartition } from "./local-partition.js";
 import { createPartition } from "./partition.js";
 import { Trigger } from "./trigger.js";
+import { UnreachableObjects } from "./unreachable.js";
+import { createYoungPartition } from "./young-partition.js";
 
 export interface CoreOptions {
   /** Collect at allocations as `stress` does, poison freed memory, keep pages with their class. */
@@ -95,12 +97,16 @@ export class Core {
       this.weakrefs,
       this.hooks,
     );
-    const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
+    const unreachable = new UnreachableObjects(this.generations);
+    const { allocator, generations, traversal, types } = this;
+    const youngPartition = createYoungPartition(memory, generations, traversal, types, unreachable);
     this.collector = new Collector({
       ...this,
-      partition,
-      localPartition: new LocalPartition(memory.i32, this.traversal),
-      finalization: new Finalization({ ...this, partition }),
+      partition: createPartition(allocator, generations, traversal, types, unreachable),
+      youngPartition,
+      unreachable,
+      localPartition: new LocalPartition(memory.i32, traversal),
+      finalization: new Finalization({ ...this, youngPartition, unreachable }),
     });
     this.hooks.beforeAllocation = isStress
       ? () => this.collectForStress()

@@ -26,7 +26,8 @@ import type { Lifetime } from "../object/lifetime.js";
 import type { ReferenceCounts } from "../object/refcount.js";
 import type { TypeTable } from "../object/type.js";
 import type { WeakReferences } from "../object/weakref.js";
-import type { Partition } from "./partition.js";
+import type { UnreachableObjects } from "./unreachable.js";
+import type { YoungPartition } from "./young-partition.js";
 
 export interface FinalizationParts {
   readonly memory: { readonly i32: Int32Array };
@@ -36,7 +37,8 @@ export interface FinalizationParts {
   readonly weakrefs: WeakReferences;
   readonly lifetime: Lifetime;
   readonly hooks: Hooks;
-  readonly partition: Partition;
+  readonly youngPartition: YoungPartition;
+  readonly unreachable: UnreachableObjects;
 }
 
 export class Finalization {
@@ -137,7 +139,7 @@ export class Finalization {
    * them from the others by, all do, until a collection that finds some. @returns how many do not
    */
   private keepResurrected(old: number): number {
-    const { generations, partition, hooks } = this.parts;
+    const { generations, youngPartition, unreachable, hooks } = this.parts;
     generations.refillReserve();
     if (!generations.hasChunk()) {
       generations.merge(UNREACHABLE, old);
@@ -145,11 +147,10 @@ export class Finalization {
     }
     hooks.held.showAgain();
     try {
-      partition.run(UNREACHABLE, false);
+      youngPartition.run(UNREACHABLE, old);
     } finally {
       hooks.held.hide();
     }
-    generations.merge(UNREACHABLE, old);
-    return partition.placeUnreachable(old);
+    return unreachable.place(old);
   }
 }

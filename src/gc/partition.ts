@@ -1,13 +1,13 @@
 /**
- * Trial deletion: split one generation into what is held from outside it and what is not (CPython: `update_refs`,
- * `subtract_refs`, `move_unreachable`).
+ * Trial deletion: split the heap into what is held from outside it and what is not (CPython: `update_refs`,
+ * `subtract_refs`, `move_unreachable`). A full collection's, in place; that of a part is in young-partition.ts.
  *
  * CPython copies each object's count into its header and works there. Here the internal references are counted in a
  * side array of one byte a 16-byte granule, so that counting touches one byte a reference and no header:
  *
- *   0          not in this generation (a full collection does not ask, and counts for every granule)
- *   1 .. 252   in it, with value - 1 references found so far
- *   253        in it, with 252 or more: the rest is counted in `excess`
+ *   0          no member (a full collection does not ask, and counts for every granule)
+ *   1 .. 252   a member, with value - 1 references found so far
+ *   253        a member, with 252 or more: the rest is counted in `excess`
  *   254        looked unreachable when the scan came to it
  *   255        reachable
  *
@@ -19,10 +19,12 @@ import type { Allocator } from "../alloc/allocator.js";
 import {
   type Address,
   CHUNK_ENTRIES,
+  CHUNK_MASK,
   CHUNK_NEXT,
   CONTROL_FIRST_PAGE,
   FLAG_FROZEN,
   FLAG_TRACKED,
+  GENERATION_CURSOR,
   GRANULE_SHIFT,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
@@ -43,27 +45,23 @@ import {
   TYPE_ID_MASK,
   TYPE_SHIFT,
   TYPE_TRAVERSE,
-  UNREACHABLE,
 } from "../memory/layout.js";
 import type { Generations } from "../object/generation.js";
 import type { Traversal } from "../object/traverse.js";
 import type { TypeTable } from "../object/type.js";
+import { Excess } from "./excess.js";
+import type { UnreachableObjects } from "./unreachable.js";
+
+/** The generation of a full collection. */
+const FULL = 2;
 
 export interface Partition {
   /**
-   * Split a generation. Before: its table and every count are right. After: the table holds what is reachable from
-   * outside it, in CPython's order; the rest stands in no table, waiting for `placeUnreachable`. Allocates nothing that
-   * it does not free again.
-   *
-   * @param isFull whether every tracked object that is not frozen is in this generation
+   * Split generation 2, which every tracked object that is not frozen is in. Before: its table and every count are right.
+   * After: the table holds what is reachable from outside, in CPython's order; the rest waits in the list of the
+   * unreachable. Allocates nothing that it does not free again.
    */
-  run(generation: number, isFull: boolean): void;
-  /**
-   * Append what `run` found unreachable to the table of the unreachable, in order.
-   * @param packable the generation they came from: its tombstones make room when the heap has none
-   * @returns how many
-   */
-  placeUnreachable(packable: number): number;
+  run(): void;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -72,16 +70,15 @@ export function createPartition(
   generations: Generations,
   traversal: Traversal,
   types: TypeTable,
+  unreachable: UnreachableObjects,
 ): Partition {
-  const { i32, side } = allocator.memory;
+  const { memory } = allocator;
+  const { i32, side } = memory;
   const typeBase = types.base;
   const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
+  const tableCursor = generations.record(FULL) + GENERATION_CURSOR;
 
-  /** References beyond 252, by granule, of the objects that have so many. Empty between collections. */
-  const excess = new Map<number, number>();
-  /** Objects that were unreachable when the scan came to them, in table order; at the end, the unreachable. */
-  let unreachable = new Int32Array(0);
-  let unreachableCount = 0;
+  const excess = new Excess();
   /** Tentatively unreachable objects that a later one turned out to reach, in order of discovery. */
   let late = new Int32Array(0);
   let lateCount = 0;
@@ -90,98 +87,31 @@ export function createPartition(
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
-  function run(generation: number, isFull: boolean): void {
-    prepare(generations.entryCount(generation));
+  function run(): void {
+    prepare(generations.entryCount(FULL));
     try {
-      countReferences(generation, isFull);
-      for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-        if (isFull) scanFull(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
-        else scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
-      }
-      scanLate(generation);
-      takeOutUnreachable();
+      fillSide(SIDE_MEMBER);
+      countAll();
+      side[0] = SIDE_REACHABLE; // null
+      for (let chunk = generations.firstChunk(FULL); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT])
+        scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+      scanLate();
+      unreachable.keepTentative(side, (object) => generations.removeEntry(i32[object + HEADER_ENTRY]));
     } finally {
       // Whatever the host threw on the way (it may have no memory left): the next collection starts from zeros.
       lateCount = lateMoved;
-      if (isFull) fillSide(SIDE_OUTSIDE);
-      else mark(generation, SIDE_OUTSIDE);
+      fillSide(SIDE_OUTSIDE);
       excess.clear();
-      placeUnplaced(generation);
+      placeUnplaced();
     }
-  }
-
-  function placeUnreachable(packable: number): number {
-    for (let index = 0; index < unreachableCount; index++) {
-      if (!generations.hasRoom(UNREACHABLE)) generations.pack(packable);
-      generations.append(UNREACHABLE, unreachable[index]);
-    }
-    const placed = unreachableCount;
-    unreachableCount = 0;
-    return placed;
   }
 
   // -- counting -------------------------------------------------------------------------------
 
-  function countReferences(generation: number, isFull: boolean): void {
-    if (isFull) {
-      fillSide(SIDE_MEMBER);
-      countAll();
-      side[0] = SIDE_REACHABLE; // null
-    } else {
-      mark(generation, SIDE_MEMBER);
-      countMembers(generation);
-    }
-  }
-
   /** The side bytes of every page in use, and of null. */
   function fillSide(value: number): void {
-    side.fill(value, firstGranule, allocator.wordsTouchedMax >>> GRANULE_SHIFT);
+    memory.fillSide(value, firstGranule, allocator.wordsTouchedMax >>> GRANULE_SHIFT);
     side[0] = value;
-  }
-
-  function mark(generation: number, value: number): void {
-    for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      const end = generations.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++)
-        side[i32[entry] >>> GRANULE_SHIFT] = value;
-    }
-    side[0] = SIDE_OUTSIDE; // tombstones
-    for (let index = unplacedFrom; index >= 0 && index < lateCount; index++)
-      side[late[index] >>> GRANULE_SHIFT] = value;
-  }
-
-  /** Count the references from members to members. */
-  function countMembers(generation: number): void {
-    for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      const end = generations.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) {
-        const object = i32[entry];
-        if (object === 0) continue;
-        const words = traverseWords(object);
-        if (words === 3) {
-          const a = i32[object + HEADER_WORDS];
-          const b = i32[object + HEADER_WORDS + 1];
-          const c = i32[object + HEADER_WORDS + 2];
-          countMember(a);
-          countMember(b);
-          countMember(c);
-        } else if (words >= 0) {
-          for (let word = object + HEADER_WORDS, last = word + words; word < last; word++)
-            countMember(i32[word]);
-        } else {
-          const count = traversal.collect(object);
-          for (let index = 0; index < count; index++) countMember(traversal.referents[index]);
-        }
-      }
-    }
-  }
-
-  function countMember(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen === SIDE_OUTSIDE) return;
-    if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else countExcess(granule);
   }
 
   /**
@@ -227,24 +157,22 @@ export function createPartition(
     const granule = reference >>> GRANULE_SHIFT;
     const seen = side[granule];
     if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else countExcess(granule);
-  }
-
-  function countExcess(granule: number): void {
-    if (granule === 0) {
+    else if (granule === 0)
       side[0] = SIDE_OUTSIDE; // null references: start over
-      return;
-    }
-    excess.set(granule, excessOf(granule) + 1);
+    else excess.add(granule);
   }
 
   // -- scanning -------------------------------------------------------------------------------
 
   /**
-   * One stretch of the table as it stood when the collection began. A member is reachable, as far as the scan has come,
-   * if it was found already or has references that no member explains; otherwise it joins the unreachable for now.
+   * One stretch of the table as it stood when the collection began. An object is reachable, as far as the scan has come, if
+   * it was found already or has references that no object explains; otherwise it joins the unreachable for now. The
+   * commonest numbers of references are written out: a random graph misses the cache once an object and once a
+   * reference, and only in straight code do these misses overlap (docs/design/0002).
    */
   function scan(first: Address, end: Address): void {
+    const { objects: tentative } = unreachable;
+    let tentativeCount = unreachable.count;
     for (let entry = first; entry < end; entry++) {
       const object = i32[entry];
       if (object === 0) continue;
@@ -253,29 +181,7 @@ export function createPartition(
       if (seen !== SIDE_REACHABLE) {
         if (i32[object + HEADER_REFCOUNT] === internalCount(granule, seen)) {
           side[granule] = SIDE_TENTATIVE;
-          unreachable[unreachableCount++] = object;
-          continue;
-        }
-        side[granule] = SIDE_REACHABLE;
-      }
-      reach(object);
-    }
-  }
-
-  /**
-   * The same for a full collection. The commonest numbers of references are written out: a random graph misses the cache
-   * once an object and once a reference, and only in straight code do these misses overlap (docs/design/0002).
-   */
-  function scanFull(first: Address, end: Address): void {
-    for (let entry = first; entry < end; entry++) {
-      const object = i32[entry];
-      if (object === 0) continue;
-      const granule = object >>> GRANULE_SHIFT;
-      const seen = side[granule];
-      if (seen !== SIDE_REACHABLE) {
-        if (i32[object + HEADER_REFCOUNT] === internalCount(granule, seen)) {
-          side[granule] = SIDE_TENTATIVE;
-          unreachable[unreachableCount++] = object;
+          tentative[tentativeCount++] = object;
           continue;
         }
         side[granule] = SIDE_REACHABLE;
@@ -285,25 +191,55 @@ export function createPartition(
         const a = i32[object + HEADER_WORDS];
         const b = i32[object + HEADER_WORDS + 1];
         const c = i32[object + HEADER_WORDS + 2];
-        visitAny(a);
-        visitAny(b);
-        visitAny(c);
+        visit(a);
+        visit(b);
+        visit(c);
       } else if (words === 2) {
         const a = i32[object + HEADER_WORDS];
         const b = i32[object + HEADER_WORDS + 1];
-        visitAny(a);
-        visitAny(b);
-      } else if (words >= 0) {
-        for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visitAny(i32[word]);
-      } else {
-        const count = traversal.collect(object);
-        for (let index = 0; index < count; index++) visitAny(traversal.referents[index]);
-      }
+        visit(a);
+        visit(b);
+      } else visitReferents(object, words);
+    }
+    unreachable.count = tentativeCount;
+  }
+
+  /** The objects found late, which may find others; each moves to the tail of the table as it is visited. */
+  function scanLate(): void {
+    for (let index = 0; index < lateCount; index++) {
+      const object = late[index];
+      i32[i32[object + HEADER_ENTRY]] = 0;
+      const cursor = i32[tableCursor];
+      if ((cursor & CHUNK_MASK) !== 0 && unplacedFrom < 0) {
+        i32[cursor] = object;
+        i32[object + HEADER_ENTRY] = cursor;
+        i32[tableCursor] = cursor + 1;
+      } else appendLate(object, index);
+      lateMoved = index + 1;
+      const words = traverseWords(object);
+      if (words === 3) {
+        const a = i32[object + HEADER_WORDS];
+        const b = i32[object + HEADER_WORDS + 1];
+        const c = i32[object + HEADER_WORDS + 2];
+        visit(a);
+        visit(b);
+        visit(c);
+      } else visitReferents(object, words);
     }
   }
 
-  /** A full collection keeps nothing in the side array of others: store always, branch only on the rare case. */
-  function visitAny(reference: Address): void {
+  /** Everything a reachable object refers to is reachable. */
+  function visitReferents(object: Address, words: number): void {
+    if (words >= 0) {
+      for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visit(i32[word]);
+    } else {
+      const count = traversal.collect(object);
+      for (let index = 0; index < count; index++) visit(traversal.referents[index]);
+    }
+  }
+
+  /** The side array has nothing to keep of others: store always, branch only on the rare case. */
+  function visit(reference: Address): void {
     const granule = reference >>> GRANULE_SHIFT;
     if (side[granule] === SIDE_TENTATIVE) late[lateCount++] = reference;
     side[granule] = SIDE_REACHABLE;
@@ -311,41 +247,7 @@ export function createPartition(
 
   /** References from members, by what the side byte of a member that is not yet judged says. */
   function internalCount(granule: number, seen: number): number {
-    return seen !== SIDE_SATURATED ? seen - SIDE_MEMBER : SIDE_SATURATED - SIDE_MEMBER + excessOf(granule);
-  }
-
-  function excessOf(granule: number): number {
-    return excess.get(granule) ?? 0;
-  }
-
-  /** The objects found late, which may find others; each moves to the tail of the table as it is visited. */
-  function scanLate(generation: number): void {
-    for (let index = 0; index < lateCount; index++) {
-      const object = late[index];
-      moveToTail(generation, object, index);
-      lateMoved = index + 1;
-      reach(object);
-    }
-  }
-
-  /** Everything a reachable member refers to is reachable. */
-  function reach(object: Address): void {
-    const words = traverseWords(object);
-    if (words >= 0) {
-      for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visitMember(i32[word]);
-    } else {
-      const count = traversal.collect(object);
-      for (let index = 0; index < count; index++) visitMember(traversal.referents[index]);
-    }
-  }
-
-  /** Non-members stay untouched: their side bytes must be 0 when the collection ends. */
-  function visitMember(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen === SIDE_OUTSIDE || seen === SIDE_REACHABLE) return;
-    side[granule] = SIDE_REACHABLE;
-    if (seen === SIDE_TENTATIVE) late[lateCount++] = reference;
+    return seen !== SIDE_SATURATED ? seen - SIDE_MEMBER : SIDE_SATURATED - SIDE_MEMBER + excess.of(granule);
   }
 
   /** TYPE_TRAVERSE of an object's type. */
@@ -355,17 +257,16 @@ export function createPartition(
 
   // -- moving ---------------------------------------------------------------------------------
 
-  function moveToTail(generation: number, object: Address, lateIndex: number): void {
-    generations.removeEntry(i32[object + HEADER_ENTRY]);
-    if (unplacedFrom < 0 && !generations.makeRoom(generation)) unplacedFrom = lateIndex;
-    if (unplacedFrom < 0) generations.append(generation, object);
+  function appendLate(object: Address, lateIndex: number): void {
+    if (unplacedFrom < 0 && !generations.makeRoom(FULL)) unplacedFrom = lateIndex;
+    if (unplacedFrom < 0) generations.append(FULL, object);
   }
 
   /** Packing frees at least the chunks that the unplaced objects came from. */
-  function placeUnplaced(generation: number): void {
+  function placeUnplaced(): void {
     if (unplacedFrom >= 0) {
-      generations.pack(generation);
-      for (let index = unplacedFrom; index < lateCount; index++) generations.append(generation, late[index]);
+      generations.pack(FULL);
+      for (let index = unplacedFrom; index < lateCount; index++) generations.append(FULL, late[index]);
       generations.refillReserve();
     }
     unplacedFrom = -1;
@@ -373,29 +274,11 @@ export function createPartition(
     lateMoved = 0;
   }
 
-  /** Keep only what nothing reached after all, and take it out of the table. */
-  function takeOutUnreachable(): void {
-    let kept = 0;
-    for (let index = 0; index < unreachableCount; index++) {
-      const object = unreachable[index];
-      if (side[object >>> GRANULE_SHIFT] !== SIDE_TENTATIVE) continue;
-      side[object >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
-      generations.removeEntry(i32[object + HEADER_ENTRY]);
-      unreachable[kept++] = object;
-    }
-    unreachableCount = kept;
-  }
-
   function prepare(entryCount: number): void {
-    unreachableCount = 0;
     lateCount = 0;
-    if (unreachable.length >= entryCount) return;
-    const capacity = Math.max(entryCount, unreachable.length * 2, 1024);
-    // Both or neither: one that stayed short would lose objects without a word.
-    const [first, second] = [new Int32Array(capacity), new Int32Array(capacity)];
-    unreachable = first;
-    late = second;
+    unreachable.prepare(entryCount);
+    if (late.length < entryCount) late = new Int32Array(Math.max(entryCount, late.length * 2, 1024));
   }
 
-  return { run, placeUnreachable };
+  return { run };
 }

@@ -175,6 +175,59 @@ export class Generations {
     this.refillReserve();
   }
 
+  /** Append objects that stand in no table, in this order. There is room: they have just left tables that are empty now. */
+  appendAll(generation: number, objects: Int32Array, count: number): void {
+    const { i32 } = this;
+    const cursorWord = this.record(generation) + GENERATION_CURSOR;
+    for (let index = 0; index < count; ) {
+      if ((i32[cursorWord] & CHUNK_MASK) === 0) this.addChunk(generation, this.takeReserveOrChunk());
+      let cursor = i32[cursorWord];
+      const end = Math.min(count, index + CHUNK_WORDS - (cursor & CHUNK_MASK));
+      while (index < end) {
+        const object = objects[index++];
+        i32[cursor] = object;
+        i32[object + HEADER_ENTRY] = cursor++;
+      }
+      i32[cursorWord] = cursor;
+    }
+  }
+
+  /** Give back all chunks of a generation. Whoever stood in it stands in no table. */
+  empty(generation: number): void {
+    const { i32 } = this;
+    const record = this.record(generation);
+    for (let chunk = i32[record + GENERATION_FIRST]; chunk !== 0; ) {
+      const next = i32[chunk + CHUNK_NEXT];
+      this.freeChunk(chunk);
+      chunk = next;
+    }
+    i32.fill(0, record, record + GENERATION_WORDS);
+    if (generation === 0) this.packYoungAt = PACK_CHUNKS_MIN;
+  }
+
+  /** Give back the chunks that hold tombstones only. @returns the size. O(entries) */
+  dropEmptyChunks(generation: number): number {
+    const { i32 } = this;
+    const record = this.record(generation);
+    let size = 0;
+    let kept = 0;
+    for (let chunk = i32[record + GENERATION_FIRST]; chunk !== 0; ) {
+      const next = i32[chunk + CHUNK_NEXT];
+      const live = this.liveEntries(chunk);
+      size += live;
+      // The last chunk is the open one.
+      if (live > 0 || next === 0) kept = chunk;
+      else {
+        if (kept === 0) i32[record + GENERATION_FIRST] = next;
+        else i32[kept + CHUNK_NEXT] = next;
+        i32[record + GENERATION_CHUNKS]--;
+        this.freeChunk(chunk);
+      }
+      chunk = next;
+    }
+    return size;
+  }
+
   /** Pack a generation of `size` objects if fewer than two thirds of its entries are live. */
   packIfSparse(generation: number, size: number): void {
     const capacity = this.i32[this.record(generation) + GENERATION_CHUNKS] * CHUNK_CAPACITY;

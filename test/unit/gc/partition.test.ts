@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { createPartition, type Partition } from "../../../src/gc/partition.js";
+import { createPartition } from "../../../src/gc/partition.js";
+import { UnreachableObjects } from "../../../src/gc/unreachable.js";
+import { createYoungPartition } from "../../../src/gc/young-partition.js";
 import {
   type Address,
   CONTROL_RESERVE_CHUNK,
@@ -23,8 +25,24 @@ import {
 import { size } from "../../support/heaps.js";
 import { naivePartition } from "./naive-collector.js";
 
-function partitionOf({ core }: TestCore): Partition {
-  return createPartition(core.allocator, core.generations, core.traversal, core.types);
+interface Partition {
+  /** In place: by the one for full collections for generation 2, else by that for parts of the heap. */
+  run(generation: number): void;
+  placeUnreachable(packable: number): number;
+}
+
+function partitionOf({ core }: TestCore, traversal = core.traversal): Partition {
+  const { allocator, generations, types } = core;
+  const unreachable = new UnreachableObjects(generations);
+  const full = createPartition(allocator, generations, traversal, types, unreachable);
+  const young = createYoungPartition(core.memory, generations, traversal, types, unreachable);
+  return {
+    run(generation) {
+      if (generation === 2) full.run();
+      else young.run(generation, generation);
+    },
+    placeUnreachable: (packable) => unreachable.place(packable),
+  };
 }
 
 interface Scene {
@@ -65,7 +83,7 @@ function expectNaivePartition(
   const base = heap.table(generation).map((address) => known.get(address)!);
   const naive = naivePartition(base, (object) => counts.get(object)!);
   const addresses = (objects: Known[]) => objects.map(({ address }) => address);
-  partition.run(generation, generation === 2);
+  partition.run(generation);
   expectOrder(heap.table(generation), addresses(naive.reachable));
   expect(partition.placeUnreachable(generation)).toBe(naive.unreachable.length);
   expectOrder(heap.table(UNREACHABLE), addresses(naive.unreachable));
@@ -117,7 +135,8 @@ describe("the two lists of a partition", () => {
 
 describe("a partition that the host breaks off", () => {
   /** A partition whose walk over containers throws at its n-th object, as a host without memory might. */
-  function breakablePartition({ core }: TestCore, breakAt: { calls: number }): Partition {
+  function breakablePartition(heap: TestCore, breakAt: { calls: number }): Partition {
+    const { core } = heap;
     const traversal = Object.create(core.traversal, {
       collect: {
         value: (object: Address) => {
@@ -126,7 +145,7 @@ describe("a partition that the host breaks off", () => {
         },
       },
     }) as typeof core.traversal;
-    return createPartition(core.allocator, core.generations, traversal, core.types);
+    return partitionOf(heap, traversal);
   }
 
   it.each([0, 2])("leaves every object in its table, and nothing counted: generation %i", (generation) => {
@@ -146,7 +165,7 @@ describe("a partition that the host breaks off", () => {
       for (let calls = 0; broken < 10_000; calls += 1 + below(random, 150)) {
         breakAt.calls = calls;
         try {
-          partition.run(generation, generation === 2);
+          partition.run(generation);
           partition.placeUnreachable(generation);
           generations.merge(UNREACHABLE, generation);
           break;
@@ -175,7 +194,7 @@ describe("what a partition finds", () => {
   /** Partition and list the unreachable, then put them back. */
   function unreachableIn(heap: TestCore, generation: number): Address[] {
     const partition = partitionOf(heap);
-    partition.run(generation, generation === 2);
+    partition.run(generation);
     partition.placeUnreachable(generation);
     const found = heap.table(UNREACHABLE);
     heap.core.generations.merge(UNREACHABLE, generation);
@@ -244,7 +263,7 @@ describe("what a partition finds", () => {
     if (generation > 0) core.generations.merge(0, generation);
     const partition = partitionOf(heap);
     const countUnreachable = () => {
-      partition.run(generation, generation === 2);
+      partition.run(generation);
       const found = partition.placeUnreachable(generation);
       core.generations.merge(UNREACHABLE, generation);
       return found;
@@ -362,7 +381,7 @@ describe("a struct of any number of references", () => {
         heap.drop(first, second, fourth);
         if (generation > 0) heap.core.generations.merge(0, generation);
         const partition = partitionOf(heap);
-        partition.run(generation, generation === 2);
+        partition.run(generation);
         expect(partition.placeUnreachable(generation)).toBe(2);
         expect(heap.table(UNREACHABLE)).toEqual([first, second]);
         expect(heap.table(generation)).toEqual([third, fourth]);
