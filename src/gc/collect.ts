@@ -207,16 +207,15 @@ export class Collector {
     const { partition, youngPartition, types, hooks } = this.parts;
     // Tuples are looked at before their table joins the next one.
     const target = types.hasTuples ? generation : generation + 1;
-    let promoted = 0;
+    let reachable = 0;
     hooks.held.show(generation);
     try {
-      if (generation === 2) partition.run();
-      else promoted = youngPartition.run(generation, target);
+      reachable = generation === 2 ? partition.run() : youngPartition.run(generation, target);
     } finally {
       hooks.held.hide();
     }
-    if (generation === 2) this.untrackAndTidy();
-    else this.promoteYoung(generation, promoted);
+    if (generation === 2) this.untrackAndTidy(reachable);
+    else this.promoteYoung(generation, reachable);
     return Math.min(generation + 1, 2);
   }
 
@@ -234,11 +233,12 @@ export class Collector {
   }
 
   /** After a full partition: tuples and dicts that hold no container are untracked (`untrack_tuples`, `untrack_dicts`). */
-  private untrackAndTidy(): void {
+  private untrackAndTidy(reachable: number): void {
     const { generations, tracking, types, trigger } = this.parts;
     if (types.hasTuples) tracking.untrackAll(2, KIND_TUPLE);
     if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);
-    const size = generations.dropEmptyChunks(2);
+    generations.dropEmptyChunks(2);
+    const size = types.hasTuples || types.hasDicts ? generations.size(2) : reachable;
     trigger.setLongLivedTotal(size);
     generations.packIfSparse(2, size);
     generations.refillReserve();

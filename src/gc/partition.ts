@@ -60,8 +60,9 @@ export interface Partition {
    * Split generation 2, which every tracked object that is not frozen is in. Before: its table and every count are right.
    * After: the table holds what is reachable from outside, in CPython's order; the rest waits in the list of the
    * unreachable. Allocates nothing that it does not free again.
+   * @returns how many are reachable
    */
-  run(): void;
+  run(): number;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -87,14 +88,15 @@ export function createPartition(
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
-  function run(): void {
+  function run(): number {
+    let objects = 0;
     prepare(generations.entryCount(FULL));
     try {
       fillSide(SIDE_MEMBER);
       countAll();
       side[0] = SIDE_REACHABLE; // null
       for (let chunk = generations.firstChunk(FULL); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT])
-        scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+        objects += scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
       scanLate();
       unreachable.keepTentative(side, (object) => generations.removeEntry(i32[object + HEADER_ENTRY]));
     } finally {
@@ -104,6 +106,7 @@ export function createPartition(
       excess.clear();
       placeUnplaced();
     }
+    return objects - unreachable.count;
   }
 
   // -- counting -------------------------------------------------------------------------------
@@ -168,14 +171,16 @@ export function createPartition(
    * One stretch of the table as it stood when the collection began. An object is reachable, as far as the scan has come, if
    * it was found already or has references that no object explains; otherwise it joins the unreachable for now. The
    * commonest numbers of references are written out: a random graph misses the cache once an object and once a
-   * reference, and only in straight code do these misses overlap (docs/design/0002).
+   * reference, and only in straight code do these misses overlap (docs/design/0002). @returns how many there are
    */
-  function scan(first: Address, end: Address): void {
+  function scan(first: Address, end: Address): number {
     const { objects: tentative } = unreachable;
     let tentativeCount = unreachable.count;
+    let objects = 0;
     for (let entry = first; entry < end; entry++) {
       const object = i32[entry];
       if (object === 0) continue;
+      objects++;
       const granule = object >>> GRANULE_SHIFT;
       const seen = side[granule];
       if (seen !== SIDE_REACHABLE) {
@@ -202,12 +207,14 @@ export function createPartition(
       } else visitReferents(object, words);
     }
     unreachable.count = tentativeCount;
+    return objects;
   }
 
   /** The objects found late, which may find others; each moves to the tail of the table as it is visited. */
   function scanLate(): void {
+    const found = late;
     for (let index = 0; index < lateCount; index++) {
-      const object = late[index];
+      const object = found[index];
       i32[i32[object + HEADER_ENTRY]] = 0;
       const cursor = i32[tableCursor];
       if ((cursor & CHUNK_MASK) !== 0 && unplacedFrom < 0) {

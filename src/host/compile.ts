@@ -27,3 +27,8 @@ export function compile<F>(
   if (!isAllowed) return fallback();
   return new Function(...Object.keys(captured), `"use strict"; ${text}`)(...Object.values(captured)) as F;
 }
+
+/** Count 1 and the type word as the one number whose bits they are: a single store. */
+export function headerStart(typeWord: number): number {
+  return new Float64Array(new Int32Array([1, typeWord]).buffer)[0];
+}

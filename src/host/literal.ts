@@ -2,11 +2,20 @@
  * Making structs and tuples from literals. Children are made before their parent, in shape order, each rooted by the
  * reference that the maker holds until it is stored; if anything throws on the way, all that was made is given up again.
  */
+import { classIndex } from "../alloc/page.js";
 import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
 import {
   type Address,
+  CHUNK_MASK,
+  CONTROL_COUNTS,
+  CONTROL_CURRENT,
+  CONTROL_TRIGGER,
+  CONTROL_YOUNG_CURSOR,
+  FLAG_TRACKED,
+  HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_SERIAL,
+  KIND_CONTAINER,
   KIND_LEAF,
   SLOT_ANY,
   SLOT_BOOL,
@@ -24,7 +33,7 @@ import {
 import { putNumber } from "./any-codec.js";
 import type { BoundType } from "./bind.js";
 import type { Codec, OwnedBits } from "./codec.js";
-import { compile } from "./compile.js";
+import { compile, headerStart } from "./compile.js";
 import type { SlotSpec } from "./fields.js";
 import { show } from "./schema.js";
 import { asView } from "./view.js";
@@ -54,7 +63,7 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
   };
   return compile(
     captured,
-    creatorText(type, memory.i32[descriptor + TYPE_SIZE_CLASS]),
+    creatorText(type, memory.i32[descriptor + TYPE_SIZE_CLASS], isLeaf),
     byCodecs,
     context.compiles,
   );
@@ -75,7 +84,7 @@ export function targetsOf({ context, slots }: BoundType): Record<string, BoundTy
  * asked for first: there the engine knows the literal's shape, and the question costs nothing; behind the loop over the
  * keys it took a quarter of the time.
  */
-function creatorText(type: BoundType, sizeClass: number): string {
+function creatorText(type: BoundType, sizeClass: number, isLeaf: boolean): string {
   const indices = [...type.slots.keys()];
   const isTuple = type.descriptor["@kind"] === "tuple";
   const mayHold = type.slots.some(({ spec }) => isReference(spec.slot));
@@ -83,7 +92,7 @@ function creatorText(type: BoundType, sizeClass: number): string {
     let seen = 0;
     ${indices.map((index) => readText(type, index)).join("\n    ")}
     ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || prototype !== usual) refuseKeys(init);"}
-    const p = allocate(${type.context.core.types.typeWord(type.id)}, ${sizeClass});
+    ${allocateText(type, sizeClass, isLeaf)}
     ${zeroedWords(type)
       .map((offset) => `i32[p + ${offset}] = 0;`)
       .join(" ")}
@@ -98,6 +107,26 @@ function creatorText(type: BoundType, sizeClass: number): string {
     ${indices.map((index) => `let x${index} = 0, h${index} = 0;`).join(" ")}
     ${mayHold ? `context.inside++; try {${body}\n    } catch (error) { context.inside--; undo([${owned}], [${highs}]); throw error; }` : body}
   }`;
+}
+
+/**
+ * What `createTracked` and `createLeaf` do where no collection is due, the table and the size class have room: the only text
+ * that every object costs. Where one of them has none, `allocate` does it.
+ */
+function allocateText({ id, context }: BoundType, sizeClass: number, isLeaf: boolean): string {
+  const typeWord = context.core.types.typeWord(id);
+  const current = CONTROL_CURRENT + classIndex(isLeaf ? KIND_LEAF : KIND_CONTAINER, sizeClass);
+  const take = `i32[${current}] = i32[p]; f64[p >> 1] = ${headerStart(isLeaf ? typeWord : typeWord | FLAG_TRACKED)};`;
+  if (isLeaf)
+    return `let p = i32[${current}]; if (p === 0) p = allocate(${typeWord}, ${sizeClass}); else { ${take} }`;
+  return `let p = i32[${current}];
+    const count = i32[${CONTROL_COUNTS}], entry = i32[${CONTROL_YOUNG_CURSOR}];
+    if (p === 0 || count >= i32[${CONTROL_TRIGGER}] || (entry & ${CHUNK_MASK}) === 0) p = allocate(${typeWord}, ${sizeClass});
+    else {
+      i32[${CONTROL_COUNTS}] = count + 1;
+      ${take}
+      i32[p + ${HEADER_ENTRY}] = entry; i32[entry] = p; i32[${CONTROL_YOUNG_CURSOR}] = entry + 1;
+    }`;
 }
 
 function readText(type: BoundType, index: number): string {

@@ -14,7 +14,7 @@ import {
   TYPE_OBJECT_WORDS,
   TYPE_SIZE_CLASS,
 } from "../memory/layout.js";
-import { compile } from "./compile.js";
+import { compile, headerStart } from "./compile.js";
 import { Heap } from "./heap.js";
 import { describe, show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle, ReadOf } from "./types.js";
@@ -156,7 +156,7 @@ export function unsafe(heap: Heap): RawHeap {
           const object = i32[${current}];
           if (object === 0) return createCleared();
           i32[${current}] = i32[object];
-          f64[object >> 1] = ${firstHeaderWords(typeWord)};
+          f64[object >> 1] = ${headerStart(typeWord)};
           ${zeros.join(" ")}
           return object;
         };`
@@ -230,9 +230,4 @@ export function unsafe(heap: Heap): RawHeap {
     view: (struct, address) => bind(struct).view(address) as never,
     handle: (struct, address) => bind(struct).handle(address) as never,
   };
-}
-
-/** Count 1 and the type word as the one number whose bits they are: a single store. */
-function firstHeaderWords(typeWord: number): number {
-  return new Float64Array(new Int32Array([1, typeWord]).buffer)[0];
 }

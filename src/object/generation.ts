@@ -205,18 +205,15 @@ export class Generations {
     if (generation === 0) this.packYoungAt = PACK_CHUNKS_MIN;
   }
 
-  /** Give back the chunks that hold tombstones only. @returns the size. O(entries) */
-  dropEmptyChunks(generation: number): number {
+  /** Give back the chunks that hold tombstones only. O(chunks + their entries) */
+  dropEmptyChunks(generation: number): void {
     const { i32 } = this;
     const record = this.record(generation);
-    let size = 0;
     let kept = 0;
     for (let chunk = i32[record + GENERATION_FIRST]; chunk !== 0; ) {
       const next = i32[chunk + CHUNK_NEXT];
-      const live = this.liveEntries(chunk);
-      size += live;
       // The last chunk is the open one.
-      if (live > 0 || next === 0) kept = chunk;
+      if (next === 0 || !this.isEmptyChunk(chunk)) kept = chunk;
       else {
         if (kept === 0) i32[record + GENERATION_FIRST] = next;
         else i32[kept + CHUNK_NEXT] = next;
@@ -225,7 +222,6 @@ export class Generations {
       }
       chunk = next;
     }
-    return size;
   }
 
   /** Pack a generation of `size` objects if fewer than two thirds of its entries are live. */
@@ -367,6 +363,12 @@ export class Generations {
     let live = 0;
     for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) if (i32[entry] !== 0) live++;
     return live;
+  }
+
+  private isEmptyChunk(chunk: Address): boolean {
+    const end = this.entriesEnd(chunk);
+    for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) if (this.i32[entry] !== 0) return false;
+    return true;
   }
 
   /** Copy the live entries in [first, end) to the tail of a generation. */
