@@ -10,7 +10,19 @@
 import { parseArgs } from "node:util";
 import { printHeader, printLine } from "./lib/table.mjs";
 
-const GROUPS = ["collect", "trees", "build", "walk", "bytes", "own", "trace", "inspect", "image", "start"];
+const GROUPS = [
+  "collect",
+  "trees",
+  "build",
+  "walk",
+  "tables",
+  "bytes",
+  "own",
+  "trace",
+  "inspect",
+  "image",
+  "start",
+];
 
 const { values: options } = parseArgs({
   options: { json: { type: "boolean" }, only: { type: "string" }, list: { type: "boolean" } },
