@@ -4,6 +4,7 @@
  *   --json           one line of JSON a measure, and nothing else, on stdout
  *   --only id,id     only these rows
  *   --list           the names of all rows
+ *   --rounds n       so many rounds, in the rows that let themselves be told
  *
  * What each row models and how its ratio is made is in README.md beside this file.
  */
@@ -15,6 +16,7 @@ const GROUPS = [
   "trees",
   "build",
   "walk",
+  "auto-collect",
   "tables",
   "bytes",
   "own",
@@ -25,8 +27,15 @@ const GROUPS = [
 ];
 
 const { values: options } = parseArgs({
-  options: { json: { type: "boolean" }, only: { type: "string" }, list: { type: "boolean" } },
+  options: {
+    json: { type: "boolean" },
+    only: { type: "string" },
+    list: { type: "boolean" },
+    rounds: { type: "string" },
+  },
 });
+
+const settings = options.rounds === undefined ? {} : { rounds: Number(options.rounds) };
 
 const groups = await Promise.all(GROUPS.map((group) => import(`./${group}.mjs`)));
 const jobs = groups.flatMap((group) => group.jobs);
@@ -46,7 +55,7 @@ async function runAll() {
   for (const job of jobs) {
     if (!job.ids.some((id) => wanted.has(id))) continue;
     try {
-      for (const line of await job.run(wanted)) {
+      for (const line of await job.run(wanted, settings)) {
         if (options.json) console.log(JSON.stringify(line));
         else printLine(line);
       }
