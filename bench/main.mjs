@@ -4,7 +4,7 @@
  *   --json           one line of JSON a measure, and nothing else, on stdout
  *   --only id,id     only these rows
  *   --list           the names of all rows
- *   --rounds n       so many rounds, in the rows that let themselves be told
+ *   --rounds, --seconds, --rate, --n   as much as this, in the rows that let themselves be told
  *
  * What each row models and how its ratio is made is in README.md beside this file.
  */
@@ -17,6 +17,7 @@ const GROUPS = [
   "build",
   "walk",
   "auto-collect",
+  "pause",
   "tables",
   "bytes",
   "own",
@@ -32,10 +33,16 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     list: { type: "boolean" },
     rounds: { type: "string" },
+    seconds: { type: "string" },
+    rate: { type: "string" },
+    n: { type: "string" },
   },
 });
 
-const settings = options.rounds === undefined ? {} : { rounds: Number(options.rounds) };
+const SETTINGS = ["rounds", "seconds", "rate", "n"];
+const settings = Object.fromEntries(
+  SETTINGS.filter((name) => options[name] !== undefined).map((name) => [name, Number(options[name])]),
+);
 
 const groups = await Promise.all(GROUPS.map((group) => import(`./${group}.mjs`)));
 const jobs = groups.flatMap((group) => group.jobs);

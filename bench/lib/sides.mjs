@@ -59,9 +59,9 @@ class Side {
   }
 }
 
-/** A side in Node: the contender of this name in `bench/<group>.mjs`. */
-export function nodeSide(group, name, options) {
-  const args = ["--expose-gc", here("./node-side.mjs"), group, name, JSON.stringify(options)];
+/** A side in Node: the contender of this name in `bench/<group>.mjs`, with further arguments for Node. */
+export function nodeSide(group, name, options, nodeArgs = []) {
+  const args = ["--expose-gc", ...nodeArgs, here("./node-side.mjs"), group, name, JSON.stringify(options)];
   return () => new Side(name, process.execPath, args);
 }
 
