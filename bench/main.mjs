@@ -14,6 +14,9 @@ import { printHeader, printLine } from "./lib/table.mjs";
 const GROUPS = [
   "collect",
   "trees",
+  "gcbench",
+  "splay",
+  "cache",
   "build",
   "walk",
   "auto-collect",
