@@ -4,17 +4,48 @@
  *   --json           one line of JSON a measure, and nothing else, on stdout
  *   --only id,id     only these rows
  *   --list           the names of all rows
+ *   --rounds, --seconds, --rate, --n   as much as this, in the rows that let themselves be told
  *
  * What each row models and how its ratio is made is in README.md beside this file.
  */
 import { parseArgs } from "node:util";
 import { printHeader, printLine } from "./lib/table.mjs";
 
-const GROUPS = ["collect", "trees", "build", "walk", "bytes", "own", "trace", "inspect", "image", "start"];
+const GROUPS = [
+  "collect",
+  "trees",
+  "gcbench",
+  "splay",
+  "cache",
+  "build",
+  "walk",
+  "auto-collect",
+  "pause",
+  "tables",
+  "bytes",
+  "own",
+  "trace",
+  "inspect",
+  "image",
+  "start",
+];
 
 const { values: options } = parseArgs({
-  options: { json: { type: "boolean" }, only: { type: "string" }, list: { type: "boolean" } },
+  options: {
+    json: { type: "boolean" },
+    only: { type: "string" },
+    list: { type: "boolean" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    rate: { type: "string" },
+    n: { type: "string" },
+  },
 });
+
+const SETTINGS = ["rounds", "seconds", "rate", "n"];
+const settings = Object.fromEntries(
+  SETTINGS.filter((name) => options[name] !== undefined).map((name) => [name, Number(options[name])]),
+);
 
 const groups = await Promise.all(GROUPS.map((group) => import(`./${group}.mjs`)));
 const jobs = groups.flatMap((group) => group.jobs);
@@ -34,7 +65,7 @@ async function runAll() {
   for (const job of jobs) {
     if (!job.ids.some((id) => wanted.has(id))) continue;
     try {
-      for (const line of await job.run(wanted)) {
+      for (const line of await job.run(wanted, settings)) {
         if (options.json) console.log(JSON.stringify(line));
         else printLine(line);
       }

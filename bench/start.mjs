@@ -5,7 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { compare, expect, Samples } from "./lib/measure.mjs";
-import { environment, findPython, PYTHON } from "./lib/sides.mjs";
+import { findPeer, PYTHON } from "./lib/peers.mjs";
+import { environment } from "./lib/sides.mjs";
 
 const CHECKS = "handles";
 const IMPORTS = 15;
@@ -68,10 +69,10 @@ const smallProgram = {
       ours: whole(() => runNode("./programs/small.mjs", String(SMALL.nodes))),
       v8: whole(() => runNode("./programs/small-plain.mjs", String(SMALL.nodes))),
     };
-    const python = findPython();
-    if (python !== null) {
+    const python = findPeer(PYTHON);
+    if (python.command !== undefined) {
       const program = here("./peers/small.py");
-      sides[PYTHON] = whole(() => runProcess(python.executable, ["-I", "-S", program, String(SMALL.nodes)]));
+      sides[PYTHON] = whole(() => runProcess(python.command, ["-I", "-S", program, String(SMALL.nodes)]));
     }
     const samples = inTurns(sides, PROGRAMS);
     expect("different answers of the small program", answers.size, 1);

@@ -1,5 +1,5 @@
 /** Timing, medians, and the lines that a row prints. */
-import { findPython, PYTHON, PYTHON_SKIPPED } from "./sides.mjs";
+import { findPeer, isPeer } from "./peers.mjs";
 
 /** Run something once. @returns its result, and the milliseconds that it took */
 export function timed(run) {
@@ -54,13 +54,13 @@ export function compare({ floors = {}, ...row }, samples, ours, peers) {
     const theirs = samples.of(peer);
     const line = { ...row, ours_ms: round(median(own)), peer, ...(floors[peer] && { floor: floors[peer] }) };
     if (theirs === undefined)
-      return { ...line, peer_ms: null, ratio: null, peer_version: null, skipped: PYTHON_SKIPPED };
+      return { ...line, peer_ms: null, ratio: null, peer_version: null, skipped: findPeer(peer).skipped };
     const ratios = theirs.map((value, index) => value / own[index]);
     return {
       ...line,
       peer_ms: round(median(theirs)),
       ratio: round(median(ratios)),
-      peer_version: peer === PYTHON ? findPython().version : process.version,
+      peer_version: isPeer(peer) ? findPeer(peer).version : process.version,
       runs: own.length,
       peer_runs: theirs.length,
     };

@@ -3,7 +3,11 @@ import { createInterface } from "node:readline";
 
 const [group, name, options] = process.argv.slice(2);
 const { contenders } = await import(`../${group}.mjs`);
-const steps = contenders[name](JSON.parse(options));
+const steps = {
+  /** The most memory that this process has had. */
+  peak: () => ({ bytes: process.resourceUsage().maxRSS * 1024 }),
+  ...(await contenders[name](JSON.parse(options))),
+};
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [step, argument] = JSON.parse(line);

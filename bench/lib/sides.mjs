@@ -3,33 +3,14 @@
  * another has taught the engine or left in its heap. A side does one step when told to, times itself and answers with one
  * line of JSON; the parent has them take turns, so that a drift in the machine's speed meets all of them.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { findPeer, PYTHON } from "./peers.mjs";
+
+export { PYTHON };
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-
-let found;
-
-/**
- * Python 3.11's executable and version, or null where there is none. The interpreter itself: what is on the PATH may be a
- * script that looks for one, and starting that takes time.
- */
-export function findPython() {
-  if (found === undefined) found = askPython();
-  return found;
-}
-
-function askPython() {
-  const program = "import sys; print(sys.executable); print(sys.version.split()[0])";
-  const { status, stdout } = spawnSync("python3.11", ["-I", "-S", "-c", program], { encoding: "utf8" });
-  if (status !== 0) return null;
-  const [executable, version] = stdout.trim().split("\n");
-  return { executable, version: `Python ${version}` };
-}
-
-export const PYTHON = "python3.11";
-export const PYTHON_SKIPPED = "python3.11 is not on the PATH";
 
 /** The environment of every child: nothing that would change a heap's checks. */
 export const environment = { ...process.env, OUROHEAP_CHECKS: "", NODE_ENV: "" };
@@ -59,19 +40,21 @@ class Side {
   }
 }
 
-/** A side in Node: the contender of this name in `bench/<group>.mjs`. */
-export function nodeSide(group, name, options) {
-  const args = ["--expose-gc", here("./node-side.mjs"), group, name, JSON.stringify(options)];
+/** A side in Node: the contender of this name in `bench/<group>.mjs`, with further arguments for Node. */
+export function nodeSide(group, name, options, nodeArgs = []) {
+  const args = ["--expose-gc", ...nodeArgs, here("./node-side.mjs"), group, name, JSON.stringify(options)];
   return () => new Side(name, process.execPath, args);
 }
 
-/** A side in Python: `bench/peers/<group>.py`; undefined where there is no python3.11. */
-export function pythonSide(group, options) {
-  const python = findPython();
-  if (python === null) return undefined;
-  const args = ["-I", "-S", here("../peers/side.py"), group, JSON.stringify(options)];
-  return () => new Side(PYTHON, python.executable, args);
+/** A side of a peer: its program for this group; undefined where the peer is not there. */
+export function peerSide(peer, group, options) {
+  const { command, args } = findPeer(peer);
+  if (command === undefined) return undefined;
+  return () => new Side(peer, command, [...args, group, JSON.stringify(options)]);
 }
+
+/** A side in Python: `bench/peers/<group>.py`. */
+export const pythonSide = (group, options) => peerSide(PYTHON, group, options);
 
 /**
  * Start some sides, let `body` have them do their steps, and stop them.

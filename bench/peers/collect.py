@@ -2,6 +2,7 @@
 import gc
 from array import array
 
+from random32 import xorshift32
 from timing import timed
 
 SEED = 0x9E3779B9
@@ -11,14 +12,6 @@ NEXT = 20
 
 class Node:
     __slots__ = ("a", "b", "c", "v")
-
-
-def xorshift32(state):
-    while True:
-        state ^= (state << 13) & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= (state << 5) & 0xFFFFFFFF
-        yield state / 4294967296
 
 
 def targets_of(shape, n):
