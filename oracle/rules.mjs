@@ -14,6 +14,10 @@ const generation = "src/object/generation.ts";
 const tracking = "src/object/tracking.ts";
 const traverse = "src/object/traverse.ts";
 const tables = "src/object/hash-table.ts";
+const promotion = "src/gc/promotion.ts";
+const youngPartition = "src/gc/young-partition.ts";
+const settled = "src/object/settled.ts";
+const literal = "src/host/literal.ts";
 
 export const RULES = [
   {
@@ -158,14 +162,14 @@ export const RULES = [
   },
   {
     rule: "2.5 a full collection untracks dicts that hold no container",
-    file: collect,
+    file: promotion,
     from: "if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);",
     to: "",
   },
   {
     rule: "2.6 every collection untracks tuples that hold no container",
-    file: collect,
-    from: "if (types.hasTuples) tracking.untrackAll(generation, KIND_TUPLE);",
+    file: promotion,
+    from: "      tracking.untrackAll(generation, KIND_TUPLE);\n",
     to: "",
   },
   {
@@ -177,14 +181,38 @@ export const RULES = [
   {
     rule: "4.5 what is found late goes to the tail",
     file: partition,
-    from: "      moveToTail(generation, object, index);\n",
+    from: "    const found = late;\n",
+    to: "    const found = late;\n    late.subarray(0, lateCount).reverse();\n",
+  },
+  {
+    rule: "4.5 what is found late goes to the tail, of a part of the heap",
+    file: youngPartition,
+    from: "    let reachable = inPlace;\n",
+    to: "    let reachable = inPlace;\n    late.subarray(0, lateCount).reverse();\n",
+  },
+  {
+    rule: "4.4 an old object is looked at again when a reference to it was dropped",
+    file: settled,
+    from: "    if (i32[CONTROL_SETTLED] !== 0 && isBefore(",
+    to: "    if (i32[CONTROL_SETTLED] < 0 && isBefore(",
+  },
+  {
+    rule: "4.4 and when what held it from outside has stored it",
+    file: literal,
+    from: "if (isObject && owned[index] !== 0) unsettleStored(owned[index] as Address, settlings);",
+    to: "",
+  },
+  {
+    rule: "4.4 and when frozen objects are back",
+    file: generation,
+    from: "    this.settled.unsettleAll(); // what only they refer to stands before them now\n",
     to: "",
   },
   {
     rule: "4.6 survivors of a younger generation become one older",
-    file: collect,
-    from: "      generations.merge(generation, generation + 1);\n      return generation + 1;",
-    to: "      generations.merge(generation, 2);\n      return 2;",
+    file: promotion,
+    from: "types.hasTuples ? generation : generation + 1);",
+    to: "2);",
   },
   {
     rule: "4.9 a weak reference that is garbage itself is not called",
@@ -243,14 +271,14 @@ export const RULES = [
   {
     rule: "4.11 only what is reachable again lives on",
     file: finalize,
-    from: "    generations.merge(UNREACHABLE, old);\n    return partition.placeUnreachable(old);",
-    to: "    generations.merge(UNREACHABLE, old);\n    return 0;",
+    from: "    return unreachable.place(old);",
+    to: "    unreachable.place(old);\n    generations.merge(UNREACHABLE, old);\n    return 0;",
   },
   {
     rule: "4.12 the resurrected are not counted",
     file: finalize,
-    from: "    return partition.placeUnreachable(old);",
-    to: "    return partition.placeUnreachable(old) + 1;",
+    from: "    return unreachable.place(old);",
+    to: "    return unreachable.place(old) + 1;",
   },
   {
     rule: "4.13 SAVEALL keeps garbage in gc.garbage",

@@ -6,8 +6,8 @@
  * outside reaches is garbage. The steps, each a method below or in the file named:
  *
  *   merge       the younger generations join the tail of the one collected
- *   partition   the candidates are split into reachable and unreachable           partition.ts
- *   promote     the reachable become one generation older
+ *   partition   the candidates are split into reachable and unreachable,          promotion.ts
+ *               and the reachable become one generation older
  *   finalize    weak references to them are cut, callbacks and finalizers run,    finalize.ts
  *               and what a finalizer has brought back is promoted after all
  *   clear       the unreachable drop their references and die by their counts     clear.ts
@@ -22,8 +22,6 @@ import {
   CONTROL_GARBAGE,
   CONTROL_STATS,
   HEADER_ENTRY,
-  KIND_DICT,
-  KIND_TUPLE,
   STATS_WORDS,
   UNREACHABLE,
 } from "../memory/layout.js";
@@ -32,16 +30,13 @@ import type { Generations } from "../object/generation.js";
 import type { Hooks } from "../object/hooks.js";
 import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
-import type { Tracking } from "../object/tracking.js";
-import type { TypeTable } from "../object/type.js";
 import type { Clearing } from "./clear.js";
 import type { CollectorEvents } from "./events.js";
 import type { Finalization } from "./finalize.js";
 import type { LocalPartition } from "./local-partition.js";
-import type { Partition } from "./partition.js";
+import type { Promotion } from "./promotion.js";
 import type { Trigger } from "./trigger.js";
 import type { UnreachableObjects } from "./unreachable.js";
-import type { YoungPartition } from "./young-partition.js";
 
 /** Bits of `gc.setDebug`, as in CPython. */
 export const DEBUG_STATS = 1;
@@ -52,13 +47,10 @@ export const DEBUG_SAVEALL = 32;
 export interface CollectorParts {
   readonly memory: Memory;
   readonly generations: Generations;
-  readonly types: TypeTable;
   readonly counts: ReferenceCounts;
   readonly lists: Lists;
-  readonly tracking: Tracking;
   readonly clearing: Clearing;
-  readonly partition: Partition;
-  readonly youngPartition: YoungPartition;
+  readonly promotion: Promotion;
   readonly unreachable: UnreachableObjects;
   readonly localPartition: LocalPartition;
   readonly finalization: Finalization;
@@ -103,7 +95,7 @@ export class Collector {
       generations.refillReserve();
       events.phase("merge");
 
-      const old = this.split(generation);
+      const old = this.parts.promotion.run(generation);
       const found = unreachable.place(old);
       events.phase("partition");
       events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
@@ -139,6 +131,8 @@ export class Collector {
     try {
       const garbage = this.findGarbage(seeds);
       isPlaced = this.placeGarbage(garbage);
+      // What is brought back enters a table anew.
+      if (garbage.length > 0) this.parts.generations.settled.unsettleAll();
       if (isPlaced && garbage.length > 0) {
         events.phase("partition");
         const collected = this.parts.finalization.run(0, garbage.length);
@@ -197,51 +191,6 @@ export class Collector {
       generations.append(UNREACHABLE, object);
     }
     return true;
-  }
-
-  /**
-   * Partition, and promote what is reachable: the survivors of generation 0 and 1 become one generation older, those of 2
-   * stay. @returns the generation that they are in now
-   */
-  private split(generation: number): number {
-    const { partition, youngPartition, types, hooks } = this.parts;
-    // Tuples are looked at before their table joins the next one.
-    const target = types.hasTuples ? generation : generation + 1;
-    let reachable = 0;
-    hooks.held.show(generation);
-    try {
-      reachable = generation === 2 ? partition.run() : youngPartition.run(generation, target);
-    } finally {
-      hooks.held.hide();
-    }
-    if (generation === 2) this.untrackAndTidy(reachable);
-    else this.promoteYoung(generation, reachable);
-    return Math.min(generation + 1, 2);
-  }
-
-  /** Tuples that hold no container are untracked on the way (CPython: `untrack_tuples`). */
-  private promoteYoung(generation: number, reachable: number): void {
-    const { generations, tracking, types, trigger } = this.parts;
-    let promoted = reachable;
-    if (types.hasTuples) {
-      tracking.untrackAll(generation, KIND_TUPLE);
-      promoted = generations.size(generation);
-      generations.merge(generation, generation + 1);
-    }
-    if (generation === 1) trigger.addLongLivedPending(promoted);
-    generations.refillReserve();
-  }
-
-  /** After a full partition: tuples and dicts that hold no container are untracked (`untrack_tuples`, `untrack_dicts`). */
-  private untrackAndTidy(reachable: number): void {
-    const { generations, tracking, types, trigger } = this.parts;
-    if (types.hasTuples) tracking.untrackAll(2, KIND_TUPLE);
-    if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);
-    generations.dropEmptyChunks(2);
-    const size = types.hasTuples || types.hasDicts ? generations.size(2) : reachable;
-    trigger.setLongLivedTotal(size);
-    generations.packIfSparse(2, size);
-    generations.refillReserve();
   }
 
   /**

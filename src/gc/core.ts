@@ -29,6 +29,7 @@ import { CollectorEvents } from "./events.js";
 import { Finalization } from "./finalize.js";
 import { LocalPartition } from "./local-partition.js";
 import { createPartition } from "./partition.js";
+import { Promotion } from "./promotion.js";
 import { Trigger } from "./trigger.js";
 import { UnreachableObjects } from "./unreachable.js";
 import { createYoungPartition } from "./young-partition.js";
@@ -100,10 +101,10 @@ export class Core {
     const unreachable = new UnreachableObjects(this.generations);
     const { allocator, generations, traversal, types } = this;
     const youngPartition = createYoungPartition(memory, generations, traversal, types, unreachable);
+    const partition = createPartition(allocator, generations, traversal, types, unreachable);
     this.collector = new Collector({
       ...this,
-      partition: createPartition(allocator, generations, traversal, types, unreachable),
-      youngPartition,
+      promotion: new Promotion({ ...this, partition, youngPartition }),
       unreachable,
       localPartition: new LocalPartition(memory.i32, traversal),
       finalization: new Finalization({ ...this, youngPartition, unreachable }),

@@ -23,6 +23,7 @@ import {
   CHUNK_NEXT,
   CONTROL_FIRST_PAGE,
   FLAG_FROZEN,
+  FLAG_SETTLED,
   FLAG_TRACKED,
   GENERATION_CURSOR,
   GRANULE_SHIFT,
@@ -192,6 +193,7 @@ export function createPartition(
         side[granule] = SIDE_REACHABLE;
       }
       const words = traverseWords(object);
+      settle(object);
       if (words === 3) {
         const a = i32[object + HEADER_WORDS];
         const b = i32[object + HEADER_WORDS + 1];
@@ -223,6 +225,7 @@ export function createPartition(
         i32[tableCursor] = cursor + 1;
       } else appendLate(object, index);
       lateMoved = index + 1;
+      settle(object);
       const words = traverseWords(object);
       if (words === 3) {
         const a = i32[object + HEADER_WORDS];
@@ -233,6 +236,12 @@ export function createPartition(
         visit(c);
       } else visitReferents(object, words);
     }
+  }
+
+  /** Most have the flag since the collection before: writing to every header would cost as much again as reading it. */
+  function settle(object: Address): void {
+    const header = i32[object + HEADER_TYPE];
+    if ((header & FLAG_SETTLED) === 0) i32[object + HEADER_TYPE] = header | FLAG_SETTLED;
   }
 
   /** Everything a reachable object refers to is reachable. */

@@ -8,12 +8,12 @@
 import * as L from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import { type Address, type Blocks, check, verifyBlocks } from "./verify-blocks.js";
+import { I8, verifyChunks, verifySettled } from "./verify-generations.js";
 
 const I4 = "I4 types";
 const I5 = "I5 storage";
 const I6 = "I6 refcount";
 const I7 = "I7 references";
-const I8 = "I8 generations";
 const I9 = "I9 tracking";
 const I10 = "I10 strings";
 const I11 = "I11 hash tables";
@@ -73,6 +73,7 @@ class Verifier {
     if (garbage !== 0) this.countReference(garbage, L.CONTROL_GARBAGE);
     this.verifyCounts();
     for (const object of this.blocks.objects.keys()) this.verifyTracking(object);
+    verifySettled(i32, this.entries, (object) => this.edges(object).map(({ target }) => target));
     check(
       this.weakrefs === i32[L.CONTROL_WEAKREFS],
       I13,
@@ -351,58 +352,23 @@ class Verifier {
   // -- generations ----------------------------------------------------------------------------
 
   private verifyGenerations(): void {
-    const { i32 } = this;
     for (let generation = 0; generation < L.GENERATION_COUNT; generation++) {
-      const record = L.CONTROL_GENERATIONS + generation * L.GENERATION_WORDS;
-      let previous = 0;
-      let chunks = 0;
-      for (let chunk = i32[record + L.GENERATION_FIRST]; chunk !== 0; chunk = i32[chunk + L.CHUNK_NEXT]) {
-        this.own(chunk, record, L.CHUNK_WORDS);
-        this.verifyChunk(chunk, generation, record);
-        previous = chunk;
-        chunks++;
-      }
-      check(i32[record + L.GENERATION_LAST] === previous, I8, record, () => "the last chunk is another one");
-      check(
-        i32[record + L.GENERATION_CHUNKS] === chunks,
-        I8,
-        record,
-        () => `counts ${i32[record + L.GENERATION_CHUNKS]} chunks, found ${chunks}`,
-      );
-      const isAllowed = generation !== L.UNREACHABLE || chunks === 0 || this.options.isCollecting === true;
-      check(isAllowed, I8, record, () => "unreachable objects outside a collection");
+      const isAllowed = generation !== L.UNREACHABLE || this.options.isCollecting === true;
+      const own = (chunk: Address) => this.own(chunk, generation, L.CHUNK_WORDS);
+      for (const { chunk, used } of verifyChunks(this.i32, generation, isAllowed, own))
+        for (let index = 0; index < used; index++)
+          this.verifyEntry(chunk + L.CHUNK_ENTRIES + index, generation);
     }
   }
 
-  private verifyChunk(chunk: Address, generation: number, record: Address): void {
-    const { i32 } = this;
-    check(
-      i32[chunk + L.CHUNK_GENERATION] === generation,
-      I8,
-      chunk,
-      () => `in generation ${generation}, says another`,
-    );
-    const isLast = i32[record + L.GENERATION_LAST] === chunk;
-    const isOpen = i32[chunk + L.CHUNK_USED] === L.CHUNK_OPEN;
-    check(isLast === isOpen, I8, chunk, () => `last: ${isLast}, open: ${isOpen}`);
-    const used = isOpen
-      ? i32[record + L.GENERATION_CURSOR] - chunk - L.CHUNK_ENTRIES
-      : i32[chunk + L.CHUNK_USED];
-    check(used >= 0 && used <= L.CHUNK_CAPACITY, I8, chunk, () => `${used} entries`);
-    for (let index = 0; index < used; index++) {
-      const entry = chunk + L.CHUNK_ENTRIES + index;
-      const object = i32[entry];
-      if (object === 0) continue; // a tombstone
-      check(this.blocks.objects.has(object), I8, entry, () => `entry of ${object}, where no object lives`);
-      check(
-        i32[object + L.HEADER_ENTRY] === entry,
-        I8,
-        object,
-        () => `stands at ${entry}, its header says another`,
-      );
-      check(!this.entries.has(object), I8, object, () => "in two tables");
-      this.entries.set(object, { entry, generation });
-    }
+  private verifyEntry(entry: Address, generation: number): void {
+    const object = this.i32[entry];
+    if (object === 0) return; // a tombstone
+    check(this.blocks.objects.has(object), I8, entry, () => `entry of ${object}, where no object lives`);
+    const own = this.i32[object + L.HEADER_ENTRY];
+    check(own === entry, I8, object, () => `stands at ${entry}, its header says another`);
+    check(!this.entries.has(object), I8, object, () => "in two tables");
+    this.entries.set(object, { entry, generation });
   }
 
   // -- counts and tracking --------------------------------------------------------------------

@@ -11,6 +11,7 @@ import {
   type Address,
   CHUNK_ENTRIES,
   CHUNK_NEXT,
+  FLAG_SETTLED,
   GRANULE_SHIFT,
   HEADER_REFCOUNT,
   HEADER_TYPE,
@@ -39,6 +40,11 @@ export interface YoungPartition {
    * @returns how many are reachable
    */
   run(table: number, target: number): number;
+  /**
+   * The same in place for the part of generation 2 that is not settled; what is reachable is settled then.
+   * @param chunk and entry: where that part begins
+   */
+  runFrom(chunk: Address, entry: Address): number;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -58,8 +64,24 @@ export function createYoungPartition(
   let lateCount = 0;
 
   function run(table: number, target: number): number {
-    prepare(generations.entryCount(table));
-    const count = gather(table);
+    const first = generations.firstChunk(table);
+    const reachable = split(first, first + CHUNK_ENTRIES);
+    generations.empty(table);
+    generations.appendAll(target, members, reachable, 0);
+    return reachable;
+  }
+
+  function runFrom(chunk: Address, entry: Address): number {
+    const reachable = split(chunk, entry);
+    generations.cut(2, chunk, entry);
+    generations.appendAll(2, members, reachable, FLAG_SETTLED);
+    return reachable;
+  }
+
+  /** Everything but to change the table. @returns how many are reachable: these stand in `members` */
+  function split(chunk: Address, entry: Address): number {
+    prepare(generations.entriesFrom(chunk, entry));
+    const count = gather(chunk, entry);
     let reachable = 0;
     let isSplit = false;
     try {
@@ -70,12 +92,10 @@ export function createYoungPartition(
       lateCount = 0;
       excess.clear();
       if (isSplit) unreachable.keepTentative(side);
-      else forget(table);
+      else forget(chunk, entry);
     }
     // What moved to the front and what was tentative are all the members.
     for (let index = 0; index < reachable; index++) side[members[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
-    generations.empty(table);
-    generations.appendAll(target, members, reachable);
     return reachable;
   }
 
@@ -89,12 +109,12 @@ export function createYoungPartition(
     late = second;
   }
 
-  function gather(table: number): number {
+  function gather(first: Address, from: Address): number {
     const all = members;
     let count = 0;
-    for (let chunk = generations.firstChunk(table); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
+    for (let chunk = first; chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
       const end = generations.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) {
+      for (let entry = chunk === first ? from : chunk + CHUNK_ENTRIES; entry < end; entry++) {
         const object = i32[entry];
         if (object === 0) continue;
         side[object >>> GRANULE_SHIFT] = SIDE_MEMBER;
@@ -105,9 +125,10 @@ export function createYoungPartition(
   }
 
   /** Broken off: what was counted is forgotten. The array has lost objects, the table has not. */
-  function forget(table: number): void {
+  function forget(chunk: Address, entry: Address): void {
     unreachable.count = 0;
-    for (const object of generations.objects(table)) side[object >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
+    const count = gather(chunk, entry);
+    for (let index = 0; index < count; index++) side[members[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
   }
 
   // -- counting -------------------------------------------------------------------------------
@@ -227,5 +248,5 @@ export function createYoungPartition(
     return i32[typeBase + ((i32[object + HEADER_TYPE] & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_TRAVERSE];
   }
 
-  return { run };
+  return { run, runFrom };
 }

@@ -29,6 +29,8 @@ export class Context {
    * no handle explains yet. What looks at the heap from there has to know (inspect/verify.ts).
    */
   inside = 0;
+  /** The same of the makers of structs and tuples, which are most of them (literal.ts). */
+  making = 0;
   /** Whether functions are made from text, one a type (compile.ts). */
   readonly compiles: boolean;
 
@@ -36,9 +38,14 @@ export class Context {
     this.core = core;
     this.heap = heap;
     this.compiles = compiles;
+    core.hooks.isHolding = () => this.inside > 0;
     this.callbacks = new Callbacks(this);
     this.foreign = new ForeignTable(this);
     this.pools = new PoolTable(this);
+  }
+
+  get isInside(): boolean {
+    return this.inside > 0 || this.making > 0;
   }
 
   /** @throws HeapDisposedError */

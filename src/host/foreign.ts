@@ -105,7 +105,7 @@ export class ForeignTable {
     handles.releaseLeaked();
     const { bytes, holds, traverse } = this.readOptions(value, dispose, options);
     refuseSecond(value);
-    const object = core.foreign.create(this.retainAll(holds), holds.length > 0 || traverse !== undefined);
+    const object = this.createObject(holds, traverse !== undefined);
     this.context.requireOpen();
     try {
       refuseSecond(value); // by a finalizer that the allocation ran
@@ -128,6 +128,16 @@ export class ForeignTable {
     record.madeAt = sitesOf(handle).madeAt;
     this.resize(record, bytes);
     return handle;
+  }
+
+  private createObject(holds: readonly unknown[], isTraversed: boolean): Address {
+    const { context } = this;
+    context.inside++;
+    try {
+      return context.core.foreign.create(this.retainAll(holds), holds.length > 0 || isTraversed);
+    } finally {
+      context.inside--;
+    }
   }
 
   private enter(record: ForeignRecord): void {

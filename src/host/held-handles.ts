@@ -160,6 +160,10 @@ export class HeldHandles implements HeldReferences {
         }
   }
 
+  isEmpty(): boolean {
+    return this.byGeneration.every((records) => records.size === 0);
+  }
+
   forget(): void {
     this.asked = [];
     this.snapshots = [];

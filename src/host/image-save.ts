@@ -97,7 +97,7 @@ function requireIdle(context: Context): void {
   if (trigger.isCollecting) throw new HeapBusyError("saved", "a collection");
   if (memory.i32[CONTROL_USER_CODE] > 0 || memory.i32[CONTROL_DEFERRED] !== 0)
     throw new HeapBusyError("saved", "a death, a finalizer or a callback");
-  if (context.inside > 0) throw new HeapBusyError("saved", "an operation that has called the program back");
+  if (context.isInside) throw new HeapBusyError("saved", "an operation that has called the program back");
 }
 
 function rootsOf(context: Context, options: SaveOptions): [string, Address][] {

@@ -9,6 +9,7 @@ import {
   CHUNK_MASK,
   CONTROL_COUNTS,
   CONTROL_CURRENT,
+  CONTROL_SETTLINGS,
   CONTROL_TRIGGER,
   CONTROL_YOUNG_CURSOR,
   FLAG_TRACKED,
@@ -27,6 +28,7 @@ import {
   SLOT_STR,
   SLOT_U8,
   TAG_NULL,
+  TAG_OBJECT,
   TYPE_BLOCK_KIND,
   TYPE_SIZE_CLASS,
 } from "../memory/layout.js";
@@ -59,6 +61,8 @@ export function createFromLiteral(type: BoundType, codecs: readonly Codec[]): (i
     refuseKeys: (init: object) => refuseKeys(type, init),
     putNumber: (word: Address, value: number) => putNumber(memory, word, value),
     undo: (owned: OwnedBits[], highs: number[]) => disownAll(type, codecs, owned, highs),
+    unsettleOwned: (owned: OwnedBits[], highs: number[], settlings: number) =>
+      unsettleOwned(type, owned, highs, settlings),
     ...targetsOf(type),
   };
   return compile(
@@ -88,24 +92,26 @@ function creatorText(type: BoundType, sizeClass: number, isLeaf: boolean): strin
   const indices = [...type.slots.keys()];
   const isTuple = type.descriptor["@kind"] === "tuple";
   const mayHold = type.slots.some(({ spec }) => isReference(spec.slot));
+  const owned = indices.map((index) => `x${index}`).join(", ");
+  const highs = indices.map((index) => `h${index}`).join(", ");
   const body = `
     let seen = 0;
+    ${mayHold ? `const settlings = i32[${CONTROL_SETTLINGS}];` : ""}
     ${indices.map((index) => readText(type, index)).join("\n    ")}
     ${isTuple ? "" : "let keys = 0; for (const key in init) keys++; if (keys !== seen || prototype !== usual) refuseKeys(init);"}
     ${allocateText(type, sizeClass, isLeaf)}
+    ${mayHold ? `if (i32[${CONTROL_SETTLINGS}] !== settlings) unsettleOwned([${owned}], [${highs}], settlings);` : ""}
     ${zeroedWords(type)
       .map((offset) => `i32[p + ${offset}] = 0;`)
       .join(" ")}
     ${indices.map((index) => putText(type, index)).join("\n    ")}
-    ${mayHold ? "context.inside--;" : ""}
+    ${mayHold ? "context.making--;" : ""}
     return p;`;
-  const owned = indices.map((index) => `x${index}`).join(", ");
-  const highs = indices.map((index) => `h${index}`).join(", ");
   return `/* type ${type.id}: ${indices.length} fields */ return function create(init) {
     if (typeof init !== "object" || init === null || ${isTuple ? "true" : `init["@type"] !== undefined`}) checkLiteral(init);
     ${isTuple ? "" : "const prototype = Object.getPrototypeOf(init);"}
     ${indices.map((index) => `let x${index} = 0, h${index} = 0;`).join(" ")}
-    ${mayHold ? `context.inside++; try {${body}\n    } catch (error) { context.inside--; undo([${owned}], [${highs}]); throw error; }` : body}
+    ${mayHold ? `context.making++; try {${body}\n    } catch (error) { context.making--; undo([${owned}], [${highs}]); throw error; }` : body}
   }`;
 }
 
@@ -192,7 +198,8 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
     const literal = init as Record<string, unknown>;
     const owned: OwnedBits[] = [];
     const highs: number[] = [];
-    context.inside++;
+    context.making++;
+    const settlings = i32[CONTROL_SETTLINGS];
     try {
       let seen = 0;
       slots.forEach(({ name }, index) => {
@@ -206,6 +213,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
       const isUnusual = Object.getPrototypeOf(literal) !== Object.prototype;
       if (!isTuple && (keys !== seen || isUnusual)) refuseKeys(type, literal);
       const object = context.core.objects.create(type.id);
+      if (i32[CONTROL_SETTLINGS] !== settlings) unsettleOwned(type, owned, highs, settlings);
       for (const offset of zeroed) i32[object + offset] = 0;
       codecs.forEach((codec, index) => {
         context.ownedHigh = highs[index];
@@ -216,7 +224,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
       disownAll(type, codecs, owned, highs);
       throw error;
     } finally {
-      context.inside--;
+      context.making--;
     }
   };
 }
@@ -240,6 +248,20 @@ function zeroedWords(type: BoundType): number[] {
     if (spec.slot === SLOT_U8 || spec.slot === SLOT_BOOL) words.add(places[index].offset);
   });
   return [...words];
+}
+
+/** A collection has run since the first of them was owned: to it they were held from outside (object/settled.ts). */
+function unsettleOwned(
+  { slots, context }: BoundType,
+  owned: readonly OwnedBits[],
+  highs: readonly number[],
+  settlings: number,
+): void {
+  const { unsettleStored } = context.core.generations.settled;
+  slots.forEach(({ spec }, index) => {
+    const isObject = spec.slot === SLOT_REF || (spec.slot === SLOT_ANY && highs[index] === TAG_OBJECT);
+    if (isObject && owned[index] !== 0) unsettleStored(owned[index] as Address, settlings);
+  });
 }
 
 export function disownAll(

@@ -140,9 +140,17 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
     if (this.type.isGc) core.generations.openYoung();
     const instance = this.pop();
     handles.letGo(instance);
-    if (this.type.isGc) core.generations.track(instance);
+    if (this.type.isGc) this.track(instance);
     this.noteOut();
     return instance;
+  }
+
+  /** What its fields still refer to was held from outside until now. */
+  private track(instance: Address): void {
+    const { generations, traversal } = this.context.core;
+    generations.track(instance);
+    const count = traversal.collect(instance);
+    for (let index = 0; index < count; index++) generations.settled.unsettle(traversal.referents[index]);
   }
 
   /** One at hand that nobody has got hold of meanwhile: `gc.getReferrers` shows what is in a pool too. */

@@ -6,6 +6,7 @@ import {
   CONTROL_COUNTS,
   CONTROL_CURRENT,
   CONTROL_RAW_USED,
+  CONTROL_RAW_WRITES,
   HEADER_REFCOUNT,
   HEADER_WORDS,
   KIND_LEAF,
@@ -95,6 +96,7 @@ export function unsafe(heap: Heap): RawHeap {
   const { memory, counts, objects, types } = context.core;
   const { i32, f32, f64, i64 } = memory;
   i32[CONTROL_RAW_USED] = 1;
+  const { settled } = context.core.generations;
 
   function bind(struct: AnyStruct) {
     const descriptor = describe(struct, "The type");
@@ -181,7 +183,13 @@ export function unsafe(heap: Heap): RawHeap {
     storeOwned(address, offset, reference);
   }
 
+  /** Whoever has the words may store references that nobody hears of. */
+  function noteWrites(): void {
+    i32[CONTROL_RAW_WRITES] = 1;
+  }
+
   function storeOwned(address: Address, offset: number, reference: Address | 0): void {
+    if (reference !== 0) settled.unsettle(reference);
     const old = i32[address + offset];
     i32[address + offset] = reference;
     if (old !== 0) counts.decref(old);
@@ -210,10 +218,22 @@ export function unsafe(heap: Heap): RawHeap {
   }
 
   return {
-    i32,
-    f32,
-    f64,
-    i64,
+    get i32() {
+      noteWrites();
+      return i32;
+    },
+    get f32() {
+      noteWrites();
+      return f32;
+    },
+    get f64() {
+      noteWrites();
+      return f64;
+    },
+    get i64() {
+      noteWrites();
+      return i64;
+    },
     type,
     incref,
     decref: counts.decref,

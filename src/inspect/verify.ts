@@ -12,6 +12,6 @@ export function verify(heap: Heap): void {
   const context = Heap.contextOf(heap);
   context.requireOpen();
   const { roots } = context.handles;
-  const state = { isInside: context.inside > 0, isCollecting: context.core.trigger.isCollecting };
+  const state = { isInside: context.isInside, isCollecting: context.core.trigger.isCollecting };
   verifyMemory(context.core.memory, roots === undefined ? state : { roots, ...state });
 }

@@ -137,6 +137,16 @@ export const CONTROL_BYTE_THRESHOLD = 76;
 export const CONTROL_FREE_RUNS = 80;
 export const FREE_RUN_BINS = 20;
 
+/** How much of generation 2 is settled (object/settled.ts): the chunk and the entry of its end; chunk 0: nothing. */
+export const CONTROL_SETTLED = 100;
+export const CONTROL_SETTLED_END = 101;
+/** The same before the last collection that settled more, and how many of those there were. */
+export const CONTROL_SETTLED_FROM = 102;
+export const CONTROL_SETTLED_FROM_END = 103;
+export const CONTROL_SETTLINGS = 104;
+/** 1 once a program has got at the words of the heap: references may come and go unseen. */
+export const CONTROL_RAW_WRITES = 105;
+
 /** The next free block of the current page, by kind and size class. */
 export const CONTROL_CURRENT = 128;
 /** Other pages with a free block: descriptor of the first, by kind and size class. */
@@ -150,15 +160,16 @@ export const CONTROL_WORDS = CONTROL_AVAILABLE + KIND_COUNT * SIZE_CLASS_COUNT_M
  * A generation is a list of chunks; a chunk is a storage block of 1024 words, aligned to its size, so that
  * an entry's address leads to its chunk by a mask. An entry is an object's address, or 0: a tombstone.
  *
- *   0 next chunk | 1 generation | 2 used | 8.. entries
+ *   0 next chunk | 1 generation | 2 used | 3 sequence | 8.. entries
  *
- * used: entries written; CHUNK_OPEN while the chunk is the last one and still grows.
+ * used: entries written; CHUNK_OPEN while the chunk is the last one and still grows. sequence: rises along the list.
  */
 export const CHUNK_WORDS = 1024;
 export const CHUNK_MASK = CHUNK_WORDS - 1;
 export const CHUNK_NEXT = 0;
 export const CHUNK_GENERATION = 1;
 export const CHUNK_USED = 2;
+export const CHUNK_SEQUENCE = 3;
 export const CHUNK_ENTRIES = 8;
 export const CHUNK_CAPACITY = CHUNK_WORDS - CHUNK_ENTRIES;
 export const CHUNK_OPEN = 0x7fffffff;
@@ -191,6 +202,8 @@ export const FLAG_OBSERVED = 1 << 19;
 export const FLAG_DYING = 1 << 20;
 /** A pool's: its death gives it back to the pool, which is told by FLAG_OBSERVED as well. */
 export const FLAG_POOLED = 1 << 21;
+/** A full collection found a reason for it to stay where it is (object/settled.ts); a hint, which may outlive the reason. */
+export const FLAG_SETTLED = 1 << 22;
 /** Serials have 30 bits: a small integer in every engine. */
 export const SERIAL_MAX = 0x3fffffff;
 /**

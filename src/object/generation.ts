@@ -16,13 +16,16 @@ import {
   CHUNK_GENERATION,
   CHUNK_MASK,
   CHUNK_NEXT,
-  CHUNK_OPEN,
   CHUNK_USED,
   CHUNK_WORDS,
-  CONTROL_GENERATIONS,
-  CONTROL_RESERVE_CHUNK,
+  CONTROL_SETTLED,
+  CONTROL_SETTLED_END,
+  CONTROL_SETTLED_FROM,
+  CONTROL_SETTLED_FROM_END,
+  CONTROL_SETTLINGS,
   CONTROL_YOUNG_CURSOR,
   FLAG_FROZEN,
+  FLAG_SETTLED,
   FLAG_TRACKED,
   GENERATION_CHUNKS,
   GENERATION_CURSOR,
@@ -34,27 +37,23 @@ import {
   KIND_STORAGE,
   PERMANENT,
 } from "../memory/layout.js";
+import { ChunkTables } from "./chunk-tables.js";
+import { createSettled, type Settled } from "./settled.js";
 
 /** A chunk with at least this many live entries is linked as it is when generations merge; a sparser one is copied. */
 const DENSE_ENTRIES = (CHUNK_CAPACITY * 3) >> 2;
 /** Below this many chunks a sparse table is not worth packing. */
 const PACK_CHUNKS_MIN = 8;
 
-export class Generations {
-  private readonly i32: Int32Array;
-  private readonly allocator: Allocator;
+export class Generations extends ChunkTables {
+  readonly settled: Settled;
   /** Chunks in generation 0 when it is next searched for tombstones. */
   private packYoungAt = PACK_CHUNKS_MIN;
 
   constructor(allocator: Allocator) {
-    this.allocator = allocator;
-    this.i32 = allocator.memory.i32;
+    super(allocator);
+    this.settled = createSettled(this.i32);
     this.refillReserve();
-  }
-
-  /** Address of a generation's record in the control words. */
-  record(generation: number): number {
-    return CONTROL_GENERATIONS + generation * GENERATION_WORDS;
   }
 
   // -- one object -----------------------------------------------------------------------------
@@ -83,6 +82,7 @@ export class Generations {
    * @returns false, and the object untracked, when there is no room at all
    */
   trackAgain(object: Address): boolean {
+    this.settled.unsettleAll(); // what it refers to may have stayed where it is on its account
     for (let generation = 0; generation <= 2; generation++) {
       if (!this.makeRoom(generation)) this.pack(generation);
       if (!this.makeRoom(generation)) continue;
@@ -96,7 +96,7 @@ export class Generations {
   /** Take a tracked object out of whichever table it is in. O(1). */
   untrack(object: Address): void {
     const { i32 } = this;
-    i32[object + HEADER_TYPE] &= ~(FLAG_TRACKED | FLAG_FROZEN);
+    i32[object + HEADER_TYPE] &= ~(FLAG_TRACKED | FLAG_FROZEN | FLAG_SETTLED);
     this.removeEntry(i32[object + HEADER_ENTRY]);
   }
 
@@ -114,43 +114,6 @@ export class Generations {
 
   // -- whole tables ---------------------------------------------------------------------------
 
-  /** Objects in a generation. O(entries). */
-  size(generation: number): number {
-    let live = 0;
-    for (let chunk = this.firstChunk(generation); chunk !== 0; chunk = this.i32[chunk + CHUNK_NEXT])
-      live += this.liveEntries(chunk);
-    return live;
-  }
-
-  /** Entries written to a generation, tombstones included: at least its size. O(chunks). */
-  entryCount(generation: number): number {
-    let entries = 0;
-    for (let chunk = this.firstChunk(generation); chunk !== 0; chunk = this.i32[chunk + CHUNK_NEXT])
-      entries += this.entriesEnd(chunk) - chunk - CHUNK_ENTRIES;
-    return entries;
-  }
-
-  firstChunk(generation: number): Address {
-    return this.i32[this.record(generation) + GENERATION_FIRST];
-  }
-
-  /** One past the last entry written in a chunk. */
-  entriesEnd(chunk: Address): Address {
-    const { i32 } = this;
-    const used = i32[chunk + CHUNK_USED];
-    if (used !== CHUNK_OPEN) return chunk + CHUNK_ENTRIES + used;
-    return i32[this.record(i32[chunk + CHUNK_GENERATION]) + GENERATION_CURSOR];
-  }
-
-  /** The objects of a generation, in list order. Objects may leave the table meanwhile, but not join it. */
-  *objects(generation: number): IterableIterator<Address> {
-    const { i32 } = this;
-    for (let chunk = this.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      const end = this.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) if (i32[entry] !== 0) yield i32[entry];
-    }
-  }
-
   /**
    * Append all of `from` to the tail of `to` and leave `from` empty. Dense chunks are linked, sparse ones copied, so
    * that tables do not fill with tombstones; both keep the order. Takes no memory and cannot fail: copying needs no
@@ -158,6 +121,7 @@ export class Generations {
    */
   merge(from: number, to: number): void {
     const { i32 } = this;
+    if (from === 2) this.settled.unsettleAll();
     const source = this.record(from);
     for (let chunk = i32[source + GENERATION_FIRST]; chunk !== 0; ) {
       const next = i32[chunk + CHUNK_NEXT];
@@ -175,8 +139,11 @@ export class Generations {
     this.refillReserve();
   }
 
-  /** Append objects that stand in no table, in this order. There is room: they have just left tables that are empty now. */
-  appendAll(generation: number, objects: Int32Array, count: number): void {
+  /**
+   * Append objects that stand in no table, in this order. There is room: they have just left a table that is empty now.
+   * @param flags what to add to their flags
+   */
+  appendAll(generation: number, objects: Int32Array, count: number, flags: number): void {
     const { i32 } = this;
     const cursorWord = this.record(generation) + GENERATION_CURSOR;
     for (let index = 0; index < count; ) {
@@ -187,6 +154,7 @@ export class Generations {
         const object = objects[index++];
         i32[cursor] = object;
         i32[object + HEADER_ENTRY] = cursor++;
+        if (flags !== 0) i32[object + HEADER_TYPE] |= flags;
       }
       i32[cursorWord] = cursor;
     }
@@ -205,9 +173,26 @@ export class Generations {
     if (generation === 0) this.packYoungAt = PACK_CHUNKS_MIN;
   }
 
+  /** Forget the entries from here on, and give back the chunks behind. Whoever stood there stands in no table. */
+  cut(generation: number, chunk: Address, entry: Address): void {
+    this.truncate(this.record(generation), chunk, entry);
+  }
+
+  /** Everything in generation 2 is settled: what is behind this place was partitioned just now. Chunk 0: all of it. */
+  settle(from: Address, fromEnd: Address): void {
+    const { i32 } = this;
+    const record = this.record(2);
+    i32[CONTROL_SETTLED_FROM] = from;
+    i32[CONTROL_SETTLED_FROM_END] = fromEnd;
+    i32[CONTROL_SETTLED] = i32[record + GENERATION_LAST];
+    i32[CONTROL_SETTLED_END] = i32[record + GENERATION_CURSOR];
+    i32[CONTROL_SETTLINGS]++;
+  }
+
   /** Give back the chunks that hold tombstones only. O(chunks + their entries) */
   dropEmptyChunks(generation: number): void {
     const { i32 } = this;
+    if (generation === 2) this.settled.unsettleAll();
     const record = this.record(generation);
     let kept = 0;
     for (let chunk = i32[record + GENERATION_FIRST]; chunk !== 0; ) {
@@ -224,15 +209,18 @@ export class Generations {
     }
   }
 
-  /** Pack a generation of `size` objects if fewer than two thirds of its entries are live. */
-  packIfSparse(generation: number, size: number): void {
+  /** Pack a generation of `size` objects if fewer than two thirds of its entries are live. @returns whether it was */
+  packIfSparse(generation: number, size: number): boolean {
     const capacity = this.i32[this.record(generation) + GENERATION_CHUNKS] * CHUNK_CAPACITY;
-    if (capacity > PACK_CHUNKS_MIN * CHUNK_CAPACITY && size * 3 < capacity * 2) this.pack(generation);
+    const isSparse = capacity > PACK_CHUNKS_MIN * CHUNK_CAPACITY && size * 3 < capacity * 2;
+    if (isSparse) this.pack(generation);
+    return isSparse;
   }
 
   /** Move every entry as far forward as it goes. Entries keep their order. O(entries). */
   pack(generation: number): void {
     const { i32 } = this;
+    if (generation === 2) this.settled.unsettleAll();
     const record = this.record(generation);
     let target = i32[record + GENERATION_FIRST];
     if (target === 0) return;
@@ -286,23 +274,6 @@ export class Generations {
     this.i32[object + HEADER_TYPE] &= ~FLAG_TRACKED;
   }
 
-  /** Whether `append` can go on without a chunk that may not be there. */
-  hasRoom(generation: number): boolean {
-    const { i32 } = this;
-    return (i32[this.record(generation) + GENERATION_CURSOR] & CHUNK_MASK) !== 0 || this.hasChunk();
-  }
-
-  /** Whether up to a chunk of entries can be appended one by one. */
-  private canTake(generation: number, entries: number): boolean {
-    const cursor = this.i32[this.record(generation) + GENERATION_CURSOR];
-    return entries <= (-cursor & CHUNK_MASK) || this.hasChunk();
-  }
-
-  /** Whether one chunk more can be had. */
-  hasChunk(): boolean {
-    return this.i32[CONTROL_RESERVE_CHUNK] !== 0 || this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS);
-  }
-
   /** Make room for one entry more and leave the reserve chunk to `merge`. @returns whether there is room */
   makeRoom(generation: number): boolean {
     if ((this.i32[this.record(generation) + GENERATION_CURSOR] & CHUNK_MASK) !== 0) return true;
@@ -344,31 +315,9 @@ export class Generations {
 
   /** Append the permanent generation to generation 2 (CPython: `gc.unfreeze`). O(objects). */
   unfreeze(): void {
+    this.settled.unsettleAll(); // what only they refer to stands before them now
     for (const object of this.objects(PERMANENT)) this.i32[object + HEADER_TYPE] &= ~FLAG_FROZEN;
     this.merge(PERMANENT, 2);
-  }
-
-  /** Called where memory may be had, so that the collector finds a chunk where it may not. */
-  refillReserve(): void {
-    if (this.i32[CONTROL_RESERVE_CHUNK] !== 0 || !this.allocator.canAllocate(KIND_STORAGE, CHUNK_WORDS))
-      return;
-    this.i32[CONTROL_RESERVE_CHUNK] = this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS);
-  }
-
-  // -- chunks ---------------------------------------------------------------------------------
-
-  private liveEntries(chunk: Address): number {
-    const { i32 } = this;
-    const end = this.entriesEnd(chunk);
-    let live = 0;
-    for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) if (i32[entry] !== 0) live++;
-    return live;
-  }
-
-  private isEmptyChunk(chunk: Address): boolean {
-    const end = this.entriesEnd(chunk);
-    for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) if (this.i32[entry] !== 0) return false;
-    return true;
   }
 
   /** Copy the live entries in [first, end) to the tail of a generation. */
@@ -402,57 +351,5 @@ export class Generations {
       if ((i32[record + GENERATION_CURSOR] & CHUNK_MASK) !== 0) return;
     }
     this.addChunk(0, this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS));
-  }
-
-  private addChunk(generation: number, chunk: Address): void {
-    this.linkChunk(generation, chunk, chunk + CHUNK_ENTRIES);
-  }
-
-  /** Put a chunk whose entries end at `end` behind the last one; it becomes the open chunk. */
-  private linkChunk(generation: number, chunk: Address, end: Address): void {
-    const { i32 } = this;
-    const record = this.record(generation);
-    const last = i32[record + GENERATION_LAST];
-    if (last === 0) i32[record + GENERATION_FIRST] = chunk;
-    else {
-      i32[last + CHUNK_USED] = i32[record + GENERATION_CURSOR] - last - CHUNK_ENTRIES;
-      i32[last + CHUNK_NEXT] = chunk;
-    }
-    i32[chunk + CHUNK_NEXT] = 0;
-    i32[chunk + CHUNK_GENERATION] = generation;
-    i32[chunk + CHUNK_USED] = CHUNK_OPEN;
-    i32[record + GENERATION_LAST] = chunk;
-    i32[record + GENERATION_CURSOR] = end;
-    i32[record + GENERATION_CHUNKS]++;
-  }
-
-  /** After packing: `last` is the last chunk in use and `end` one past its last entry; free the chunks behind it. */
-  private truncate(record: number, last: Address, end: Address): void {
-    const { i32 } = this;
-    let surplus = i32[last + CHUNK_NEXT];
-    i32[last + CHUNK_USED] = CHUNK_OPEN;
-    i32[last + CHUNK_NEXT] = 0;
-    i32[record + GENERATION_LAST] = last;
-    i32[record + GENERATION_CURSOR] = end;
-    while (surplus !== 0) {
-      const next = i32[surplus + CHUNK_NEXT];
-      i32[record + GENERATION_CHUNKS]--;
-      this.freeChunk(surplus);
-      surplus = next;
-    }
-  }
-
-  private takeReserveOrChunk(): Address {
-    const { i32 } = this;
-    const reserve = i32[CONTROL_RESERVE_CHUNK];
-    if (reserve === 0) return this.allocator.allocate(KIND_STORAGE, CHUNK_WORDS);
-    i32[CONTROL_RESERVE_CHUNK] = 0;
-    return reserve;
-  }
-
-  /** A freed chunk becomes the reserve when there is none. */
-  private freeChunk(chunk: Address): void {
-    if (this.i32[CONTROL_RESERVE_CHUNK] === 0) this.i32[CONTROL_RESERVE_CHUNK] = chunk;
-    else this.allocator.free(chunk);
   }
 }

@@ -33,6 +33,11 @@ export interface Hooks {
   held: HeldReferences;
   /** A JavaScript function will not be called any more. */
   forgetCallback: (hostCallback: number) => void;
+  /**
+   * Whether an operation under way holds references that stand nowhere yet. Makers of structs and tuples are not asked: they
+   * say themselves what they have stored.
+   */
+  isHolding: () => boolean;
 }
 
 /** References that the host holds in the name of foreign objects. */
@@ -52,6 +57,8 @@ export interface HeldReferences {
   keepValid(): void;
   /** The collection is over. */
   forget(): void;
+  /** Whether no value names any. */
+  isEmpty(): boolean;
 }
 
 export function createHooks(): Hooks {
@@ -71,7 +78,9 @@ export function createHooks(): Hooks {
       hide: nothing,
       keepValid: nothing,
       forget: nothing,
+      isEmpty: () => true,
     },
     forgetCallback: nothing,
+    isHolding: () => false,
   };
 }

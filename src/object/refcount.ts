@@ -24,6 +24,7 @@ import {
   FLAG_DYING,
   FLAG_FROZEN,
   FLAG_OBSERVED,
+  FLAG_SETTLED,
   FLAG_TRACKED,
   HASH_DELETED,
   HEADER_ENTRY,
@@ -83,6 +84,7 @@ export function createReferenceCounts(
 ): ReferenceCounts {
   const { i32 } = allocator.memory;
   const typeBase = types.base;
+  const { unsettle } = generations.settled;
 
   /** Deaths under way, outermost first: the object, its TYPE_DROP and how far its references have been dropped. */
   const frameObject = new Int32Array(TRASHCAN_LIMIT);
@@ -101,6 +103,7 @@ export function createReferenceCounts(
     const count = i32[object + HEADER_REFCOUNT] - 1;
     i32[object + HEADER_REFCOUNT] = count;
     if (count === 0) dealloc(object);
+    else if ((i32[object + HEADER_TYPE] & FLAG_SETTLED) !== 0) unsettle(object);
   }
 
   function decrefSlot(slot: number, word: Address): void {
@@ -162,6 +165,7 @@ export function createReferenceCounts(
           const count = i32[reference + HEADER_REFCOUNT];
           if (count !== 1) {
             i32[reference + HEADER_REFCOUNT] = count - 1;
+            if ((i32[reference + HEADER_TYPE] & FLAG_SETTLED) !== 0) unsettle(reference);
             continue;
           }
           const type = i32[reference + HEADER_TYPE];
@@ -279,6 +283,7 @@ export function createReferenceCounts(
       if (callback === 0) return 0;
       if (i32[callback + HEADER_REFCOUNT] !== 1) {
         i32[callback + HEADER_REFCOUNT]--;
+        unsettle(callback);
         return 0;
       }
       if ((i32[callback + HEADER_TYPE] & FLAG_TRACKED) !== 0)
@@ -365,7 +370,9 @@ export function createReferenceCounts(
     } else if (slot !== SLOT_REF && slot !== SLOT_STR) return 0;
     const count = i32[reference + HEADER_REFCOUNT] - 1;
     i32[reference + HEADER_REFCOUNT] = count;
-    return count === 0 ? reference : 0;
+    if (count === 0) return reference;
+    if ((i32[reference + HEADER_TYPE] & FLAG_SETTLED) !== 0) unsettle(reference);
+    return 0;
   }
 
   function freeStorage(object: Address, drop: number): void {
