@@ -17,7 +17,6 @@ const tables = "src/object/hash-table.ts";
 const promotion = "src/gc/promotion.ts";
 const youngPartition = "src/gc/young-partition.ts";
 const settled = "src/object/settled.ts";
-const literal = "src/host/literal.ts";
 
 export const RULES = [
   {
@@ -197,9 +196,9 @@ export const RULES = [
     to: "    if (i32[CONTROL_SETTLED] < 0 && isBefore(",
   },
   {
-    rule: "4.4 and when what held it from outside has stored it",
-    file: literal,
-    from: "if (isObject && owned[index] !== 0) unsettleStored(owned[index] as Address, settlings);",
+    rule: "4.4 and when a weak reference that was called stands behind it",
+    file: finalize,
+    from: "if (i32[ref + WEAKREF_CALLBACK] !== 0) generations.settled.unsettle(i32[ref + WEAKREF_CALLBACK]);",
     to: "",
   },
   {

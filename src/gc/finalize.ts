@@ -111,6 +111,8 @@ export class Finalization {
       else {
         i32[ref + HEADER_TYPE] |= FLAG_TRACKED;
         generations.appendAnywhere(old, ref);
+        // It stands behind its callback now.
+        if (i32[ref + WEAKREF_CALLBACK] !== 0) generations.settled.unsettle(i32[ref + WEAKREF_CALLBACK]);
       }
       counts.decref(ref);
     }
