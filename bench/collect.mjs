@@ -9,7 +9,8 @@ import { any, dict, f64, Heap, list, optional, release, str, struct } from "ouro
 import { unsafe } from "ouroheap/unsafe";
 import { reachableCount, targetsOf } from "./lib/graphs.mjs";
 import { compare, expect, Samples, timed } from "./lib/measure.mjs";
-import { nodeSide, PYTHON, pythonSide, withSides } from "./lib/sides.mjs";
+import { ALL_PEERS, PYTHON } from "./lib/peers.mjs";
+import { nodeSide, peerSides, withSides } from "./lib/sides.mjs";
 
 const COLLECTIONS = 5;
 const CHECKS = "off";
@@ -195,9 +196,10 @@ function job(shape, n, rounds, ids, floor, kind = "struct") {
       const dead = new Samples();
       const alive = reachableCount(targetsOf(shape, n));
       const options = { shape, n, kind };
+      const peers = kind === "struct" && n <= 1_000_000 ? ALL_PEERS : [PYTHON];
       const makers = {
         ours: nodeSide("collect", "ours", options),
-        [PYTHON]: pythonSide("collect", options),
+        ...peerSides(peers, "collect", options),
         v8: nodeSide("collect", "v8", options),
       };
       for (let round = 0; round < (settings.rounds ?? rounds); round++) {
@@ -220,14 +222,21 @@ function job(shape, n, rounds, ids, floor, kind = "struct") {
         });
       }
       const nodes = kind === "struct" ? shape : `${kind}s, ${shape}`;
-      const row = { n, shape: `${nodes}, ${alive} alive`, checks: CHECKS, unit: "ms", heap_bytes: heapBytes };
+      const row = {
+        group: "collect",
+        n,
+        shape: `${nodes}, ${alive} alive`,
+        checks: CHECKS,
+        unit: "ms",
+        heap_bytes: heapBytes,
+      };
       const lines = [];
       if (wanted.has(ids.live)) {
         const floors = floor === undefined ? {} : { [PYTHON]: floor };
-        lines.push(...compare({ bench: ids.live, ...row, floors }, live, "ours", [PYTHON, "v8"]));
+        lines.push(...compare({ bench: ids.live, ...row, floors }, live, "ours", [...peers, "v8"]));
       }
       if (dead.of("ours") !== undefined)
-        lines.push(...compare({ bench: ids.dead, ...row }, dead, "ours", [PYTHON, "v8"]));
+        lines.push(...compare({ bench: ids.dead, ...row }, dead, "ours", [...peers, "v8"]));
       return lines;
     },
   };
