@@ -1,5 +1,5 @@
 /** Timing, medians, and the lines that a row prints. */
-import { findPeer, isPeer, whySkipped } from "./peers.mjs";
+import { findPeer, isAskedFor, isPeer, whySkipped } from "./peers.mjs";
 
 /** Run something once. @returns its result, and the milliseconds that it took */
 export function timed(run) {
@@ -50,7 +50,7 @@ const round = (value) => Number(value.toPrecision(4));
  */
 export function compare({ floors = {}, group, ...row }, samples, ours, peers) {
   const own = samples.of(ours);
-  return peers.map((peer) => {
+  return peers.filter(isAskedFor).map((peer) => {
     const theirs = samples.of(peer);
     const line = { ...row, ours_ms: round(median(own)), peer, ...(floors[peer] && { floor: floors[peer] }) };
     if (theirs === undefined)

@@ -77,8 +77,17 @@ const LACKS = {
   },
 };
 
+let asked;
+
+/** Leave all other peers out from now on, without a line that says so. */
+export function askOnlyFor(names) {
+  asked = new Set(names);
+}
+export const isAskedFor = (name) => !isPeer(name) || asked === undefined || asked.has(name);
+
 /** Why a peer takes no part in a group, or undefined. */
-export const whySkipped = (peer, group) => LACKS[group]?.[peer] ?? findPeer(peer).skipped;
+export const whySkipped = (peer, group) =>
+  isAskedFor(peer) ? (LACKS[group]?.[peer] ?? findPeer(peer).skipped) : "it was not asked for";
 
 /** Those that the programs of trees, gcbench, collect, build and walk were written for, Python first. */
 export const ALL_PEERS = [PYTHON, PHP, GO, QUICKJS, QUICKJS_WASM, ASSEMBLYSCRIPT, OBJECTBUFFER];
