@@ -129,7 +129,15 @@ export const jobs = [
       });
       return ["off", "handles"].flatMap((checks) =>
         compare(
-          { group: "build", bench: "build_new_1m", n: NODES, shape: "linked list", checks, unit: "ms" },
+          {
+            group: "build",
+            bench: "build_new_1m",
+            n: NODES,
+            shape: "linked list",
+            checks,
+            unit: "ms",
+            floors: { v8: 1, v8_literals: 1 },
+          },
           samples,
           checks,
           ["v8", "v8_literals", ...ALL_PEERS],

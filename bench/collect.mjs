@@ -187,7 +187,8 @@ export const contenders = { ours, v8 };
 // -- rows ---------------------------------------------------------------------------------------
 
 /** @param ids of the rows by what they measure */
-function job(shape, n, rounds, ids, floor, kind = "struct") {
+function job(shape, n, rounds, ids, floor, deadFloor, kind = "struct") {
+  const against = (least) => (least === undefined ? {} : { [PYTHON]: least });
   return {
     ids: Object.values(ids),
     async run(wanted, settings = {}) {
@@ -232,30 +233,42 @@ function job(shape, n, rounds, ids, floor, kind = "struct") {
       };
       const lines = [];
       if (wanted.has(ids.live)) {
-        const floors = floor === undefined ? {} : { [PYTHON]: floor };
-        lines.push(...compare({ bench: ids.live, ...row, floors }, live, "ours", [...peers, "v8"]));
+        lines.push(
+          ...compare({ bench: ids.live, ...row, floors: against(floor) }, live, "ours", [...peers, "v8"]),
+        );
       }
       if (dead.of("ours") !== undefined)
-        lines.push(...compare({ bench: ids.dead, ...row }, dead, "ours", [...peers, "v8"]));
+        lines.push(
+          ...compare({ bench: ids.dead, ...row, floors: against(deadFloor) }, dead, "ours", [...peers, "v8"]),
+        );
       return lines;
     },
   };
 }
 
 export const jobs = [
-  job("random", 1_000_000, 3, { live: "collect_live_random_1m", dead: "collect_dead_1m" }, 5),
-  job("near", 1_000_000, 3, { live: "collect_live_near_1m" }, 4),
-  job("random", 100_000, 7, { live: "collect_live_random_100k", dead: "collect_dead_100k" }, 5),
-  job("near", 100_000, 5, { live: "collect_live_near_100k" }, 4),
+  job("random", 1_000_000, 3, { live: "collect_live_random_1m", dead: "collect_dead_1m" }, 8, 6),
+  job("near", 1_000_000, 3, { live: "collect_live_near_1m" }, 6),
+  job("random", 100_000, 7, { live: "collect_live_random_100k", dead: "collect_dead_100k" }, 8),
+  job("near", 100_000, 5, { live: "collect_live_near_100k" }, 6),
   job("ring", 1_000_000, 2, { live: "collect_live_ring_1m" }),
   job("next20", 1_000_000, 2, { live: "collect_live_next20_1m" }),
   job("random", 4_000_000, 1, { live: "collect_live_random_4m", dead: "collect_dead_4m" }),
-  job("random", 1_000_000, 2, { live: "collect_lists_1m", dead: "collect_lists_dead_1m" }, undefined, "list"),
+  job(
+    "random",
+    1_000_000,
+    2,
+    { live: "collect_lists_1m", dead: "collect_lists_dead_1m" },
+    undefined,
+    undefined,
+    "list",
+  ),
   job(
     "random",
     100_000,
     3,
     { live: "collect_dicts_100k", dead: "collect_dicts_dead_100k" },
+    undefined,
     undefined,
     "dict",
   ),

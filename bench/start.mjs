@@ -49,7 +49,14 @@ const importAndCreate = {
       },
       IMPORTS,
     );
-    const row = { bench: "import_and_create", n: 1, shape: "import, first heap", checks: CHECKS, unit: "ms" };
+    const row = {
+      bench: "import_and_create",
+      n: 1,
+      shape: "import, first heap",
+      checks: CHECKS,
+      unit: "ms",
+      ceiling_ms: 30,
+    };
     return compare(row, samples, "ours", ["empty_module"]);
   },
 };
@@ -87,6 +94,7 @@ const smallProgram = {
       shape: "tree with parent links",
       checks: CHECKS,
       unit: "ms",
+      floors: { [PYTHON]: 1 },
     };
     return compare(row, samples, "ours", [PYTHON, "v8"]).map((line) => ({
       ...line,
