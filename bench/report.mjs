@@ -62,9 +62,16 @@ function digits(value) {
   return String(Number(value >= 1000 ? Math.round(value) : value.toPrecision(3)));
 }
 
-function bound({ floor, ceiling, ceiling_ms, ceiling_ns, ratio, ours_ms, ours_ns }) {
-  const held = (is) => (is ? "held" : "**broken**");
-  if (floor !== undefined) return `${digits(floor)}, ${held(ratio >= floor)}`;
+/** A line may have a floor and a ceiling. */
+function bound(line) {
+  return [floorOf(line), ceilingOf(line)].filter(Boolean).join("; ");
+}
+
+const held = (is) => (is ? "held" : "**broken**");
+const floorOf = ({ floor, ratio }) =>
+  floor === undefined ? "" : `${digits(floor)}, ${held(ratio >= floor)}`;
+
+function ceilingOf({ ceiling, ceiling_ms, ceiling_ns, ours_ms, ours_ns }) {
   if (ceiling !== undefined) return `at most ${ceiling} B, ${held(ours_ms <= ceiling)}`;
   if (ceiling_ms !== undefined) return `at most ${ceiling_ms} ms, ${held(ours_ms <= ceiling_ms)}`;
   if (ceiling_ns !== undefined) return `at most ${ceiling_ns} ns, ${held(ours_ns <= ceiling_ns)}`;
