@@ -1,20 +1,22 @@
 /**
  * From a file of measures (`npm run bench -- --out docs/performance-data.jsonl`) to a table and a chart for people:
- * `npm run bench:report [-- data.jsonl]` writes docs/performance-table.md and docs/performance.svg.
+ * `npm run bench:report [-- data.jsonl [folder]]` writes performance-table.md and performance.svg, into docs if nothing else is said.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { drawChart } from "./lib/chart.mjs";
 
-const here = (path) => new URL(path, import.meta.url);
-const source = process.argv[2] ?? here("../docs/performance-data.jsonl");
+const docs = fileURLToPath(new URL("../docs", import.meta.url));
+const [source = join(docs, "performance-data.jsonl"), folder = docs] = process.argv.slice(2);
 
 const [machine, ...lines] = readFileSync(source, "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line));
 
-writeFileSync(here("../docs/performance-table.md"), makeTable());
-writeFileSync(here("../docs/performance.svg"), drawChart(lines, machine));
+writeFileSync(join(folder, "performance-table.md"), makeTable());
+writeFileSync(join(folder, "performance.svg"), drawChart(lines, machine));
 
 function makeTable() {
   const versions = new Map();
@@ -67,9 +69,12 @@ function bound(line) {
   return [floorOf(line), ceilingOf(line)].filter(Boolean).join("; ");
 }
 
-const held = (is) => (is ? "held" : "**broken**");
-const floorOf = ({ floor, ratio }) =>
-  floor === undefined ? "" : `${digits(floor)}, ${held(ratio >= floor)}`;
+function held(is) {
+  return is ? "held" : "**broken**";
+}
+function floorOf({ floor, ratio }) {
+  return floor === undefined ? "" : `${digits(floor)}, ${held(ratio >= floor)}`;
+}
 
 function ceilingOf({ ceiling, ceiling_ms, ceiling_ns, ours_ms, ours_ns }) {
   if (ceiling !== undefined) return `at most ${ceiling} B, ${held(ours_ms <= ceiling)}`;
