@@ -5,10 +5,12 @@
 import { f64, Heap, optional, release, struct } from "ouroheap";
 import { makeHeapTypesHot, makePlainTypesHot } from "./lib/hot-types.mjs";
 import { compare, expect, median, Samples, timed } from "./lib/measure.mjs";
-import { nodeSide, PYTHON, pythonSide, withSides } from "./lib/sides.mjs";
+import { ALL_PEERS, isPeer, PYTHON } from "./lib/peers.mjs";
+import { nodeSide, peerSides, withSides } from "./lib/sides.mjs";
 
 const NODES = 1_000_000;
 const ROUNDS = 7;
+const PEER_ROUNDS = 2;
 const WARM_UPS = 2;
 
 // -- ours ---------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ export const contenders = { ours, v8, v8_literals: literals };
 export const jobs = [
   {
     ids: ["build_new_1m"],
-    async run() {
+    async run(_wanted, settings = {}) {
       const samples = new Samples();
       const drops = new Samples();
       const makers = {
@@ -115,21 +117,30 @@ export const jobs = [
         handles: nodeSide("build", "ours", {}),
         v8: nodeSide("build", "v8", {}),
         v8_literals: nodeSide("build", "v8_literals", {}),
-        [PYTHON]: pythonSide("build", { n: NODES }),
+        ...peerSides(ALL_PEERS, "build", { n: NODES }),
       };
+      const fast = Object.keys(makers).filter((name) => !isPeer(name) || name === PYTHON);
       await withSides(makers, async (contest) => {
-        for (let round = 0; round < ROUNDS; round++) {
-          const answers = await contest.all("run");
+        for (let round = 0; round < (settings.rounds ?? ROUNDS); round++) {
+          const answers = await contest.all("run", null, round < PEER_ROUNDS ? Object.keys(makers) : fast);
           samples.add(answers);
           for (const [side, { dropMs }] of Object.entries(answers)) drops.addOne(side, dropMs);
         }
       });
       return ["off", "handles"].flatMap((checks) =>
         compare(
-          { bench: "build_new_1m", n: NODES, shape: "linked list", checks, unit: "ms" },
+          {
+            group: "build",
+            bench: "build_new_1m",
+            n: NODES,
+            shape: "linked list",
+            checks,
+            unit: "ms",
+            floors: { v8: 1, v8_literals: 1 },
+          },
           samples,
           checks,
-          ["v8", "v8_literals", PYTHON],
+          ["v8", "v8_literals", ...ALL_PEERS],
         ).map((line) => ({ ...line, drop_ms: Number(median(drops.of(checks)).toPrecision(4)) })),
       );
     },

@@ -104,6 +104,7 @@ export const jobs = [
         shape: "3 references, f64",
         checks: CHECKS,
         unit: "bytes",
+        floors: { v8: 1.3, [PYTHON]: 2 },
       };
       return compare(row, samples, "ours", ["v8", PYTHON]).map((line) => ({
         ...line,

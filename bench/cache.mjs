@@ -1,5 +1,5 @@
 /**
- * cache_churn: a cache of the 200,000 pages used last: a dict by key, and a ring of entries in order of use. Two of three
+ * cache_churn: a cache of the 200,000 pages used last: a dict by key, and a ring of entries in order of use. Two of five
  * lookups find their page; for the others a page is made and the oldest one dropped. The time of each operation is kept.
  */
 import { dict, Heap, i32, optional, release, str, struct } from "ouroheap";

@@ -5,7 +5,7 @@
 import { f64, Heap, i32, list, optional, release, struct } from "ouroheap";
 import { unsafe } from "ouroheap/unsafe";
 import { expect, timed } from "./lib/measure.mjs";
-import { PYTHON } from "./lib/peers.mjs";
+import { ALL_PEERS } from "./lib/peers.mjs";
 import { wholeProgram } from "./lib/whole.mjs";
 
 const DEPTHS = { stretch: 18, longLived: 16, min: 4, max: 16 };
@@ -188,7 +188,7 @@ export const jobs = [
       raw: { shape: "raw verbs, cyclic: false", checks: "off" },
       views: { shape: "heap.new", checks: "handles" },
     },
-    peers: [PYTHON],
+    peers: ALL_PEERS,
     rounds: ROUNDS,
     peerRounds: 1,
     options: { depths: DEPTHS, arrayLength: ARRAY_LENGTH },

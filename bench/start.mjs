@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { compare, expect, Samples } from "./lib/measure.mjs";
-import { findPeer, PYTHON } from "./lib/peers.mjs";
+import { findPeer, isAskedFor, PYTHON } from "./lib/peers.mjs";
 import { environment } from "./lib/sides.mjs";
 
 const CHECKS = "handles";
@@ -49,7 +49,14 @@ const importAndCreate = {
       },
       IMPORTS,
     );
-    const row = { bench: "import_and_create", n: 1, shape: "import, first heap", checks: CHECKS, unit: "ms" };
+    const row = {
+      bench: "import_and_create",
+      n: 1,
+      shape: "import, first heap",
+      checks: CHECKS,
+      unit: "ms",
+      ceiling_ms: 30,
+    };
     return compare(row, samples, "ours", ["empty_module"]);
   },
 };
@@ -58,23 +65,28 @@ const SMALL = { nodes: 10_000 };
 
 const smallProgram = {
   ids: ["small_program_10k"],
-  run() {
+  run(_wanted, settings = {}) {
     const answers = new Set();
-    const whole = (run) => () => {
+    const peaks = {};
+    const whole = (side, run) => () => {
       const { ms, text } = run();
-      answers.add(text);
+      const [answer, peakKib] = text.split("\n");
+      answers.add(answer);
+      peaks[side] = Number(peakKib) * 1024;
       return ms;
     };
     const sides = {
-      ours: whole(() => runNode("./programs/small.mjs", String(SMALL.nodes))),
-      v8: whole(() => runNode("./programs/small-plain.mjs", String(SMALL.nodes))),
+      ours: whole("ours", () => runNode("./programs/small.mjs", String(SMALL.nodes))),
+      v8: whole("v8", () => runNode("./programs/small-plain.mjs", String(SMALL.nodes))),
     };
     const python = findPeer(PYTHON);
-    if (python.command !== undefined) {
+    if (python.command !== undefined && isAskedFor(PYTHON)) {
       const program = here("./peers/small.py");
-      sides[PYTHON] = whole(() => runProcess(python.command, ["-I", "-S", program, String(SMALL.nodes)]));
+      sides[PYTHON] = whole(PYTHON, () =>
+        runProcess(python.command, ["-I", "-S", program, String(SMALL.nodes)]),
+      );
     }
-    const samples = inTurns(sides, PROGRAMS);
+    const samples = inTurns(sides, settings.rounds ?? PROGRAMS);
     expect("different answers of the small program", answers.size, 1);
     const row = {
       bench: "small_program_10k",
@@ -82,8 +94,13 @@ const smallProgram = {
       shape: "tree with parent links",
       checks: CHECKS,
       unit: "ms",
+      floors: { [PYTHON]: 1 },
     };
-    return compare(row, samples, "ours", [PYTHON, "v8"]);
+    return compare(row, samples, "ours", [PYTHON, "v8"]).map((line) => ({
+      ...line,
+      ours_peak_bytes: peaks.ours,
+      ...(peaks[line.peer] && { peer_peak_bytes: peaks[line.peer] }),
+    }));
   },
 };
 

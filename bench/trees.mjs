@@ -5,13 +5,14 @@
 import { Heap, optional, struct } from "ouroheap";
 import { unsafe } from "ouroheap/unsafe";
 import { compare, expect, Samples, timed } from "./lib/measure.mjs";
-import { nodeSide, PYTHON, pythonSide, withSides } from "./lib/sides.mjs";
+import { ALL_PEERS, isPeer } from "./lib/peers.mjs";
+import { nodeSide, peerSides, withSides } from "./lib/sides.mjs";
 
 const DEPTH_MIN = 4;
 const DEPTH_MAX = 16;
 const ROUNDS = 7;
-/** Python takes many seconds a run. */
-const PYTHON_ROUNDS = 2;
+/** Most of them take many seconds a run. */
+const PEER_ROUNDS = 2;
 const CHECKS = "off";
 /**
  * Small trees first. When the first tree to die is a large one, the engine sometimes compiles the death loop before it has
@@ -142,38 +143,52 @@ export const contenders = { raw: ours(Tree), raw_tracked: ours(TrackedTree), v8 
 // -- rows ---------------------------------------------------------------------------------------
 
 const ROWS = {
-  binary_trees_raw: { side: "raw", shape: "cyclic: false", floors: { v8: 0.625 } },
+  binary_trees_raw: { side: "raw", shape: "cyclic: false", floors: { v8: 0.75 } },
   binary_trees_raw_tracked: { side: "raw_tracked", shape: "tracked", floors: {} },
 };
 
 export const jobs = [
   {
     ids: Object.keys(ROWS),
-    async run(wanted) {
+    async run(wanted, settings = {}) {
       const rows = Object.entries(ROWS).filter(([id]) => wanted.has(id));
       const samples = new Samples();
+      let peaks;
       const makers = {
         v8: nodeSide("trees", "v8", {}),
-        [PYTHON]: pythonSide("trees", { depthMin: DEPTH_MIN }),
+        ...peerSides(ALL_PEERS, "trees", { depthMin: DEPTH_MIN }),
       };
       for (const [, { side }] of rows) makers[side] = nodeSide("trees", side, {});
       await withSides(makers, async (contest) => {
-        const inNode = Object.keys(makers).filter((name) => name !== PYTHON);
-        for (let round = 0; round < ROUNDS; round++) {
-          const names = round < PYTHON_ROUNDS ? Object.keys(makers) : inNode;
+        const inNode = Object.keys(makers).filter((name) => !isPeer(name));
+        for (let round = 0; round < (settings.rounds ?? ROUNDS); round++) {
+          const names = round < PEER_ROUNDS ? Object.keys(makers) : inNode;
           const answers = await contest.all("run", DEPTH_MAX, names);
           for (const { nodes } of Object.values(answers)) expect("nodes", nodes, expectedNodes(DEPTH_MAX));
           samples.add(answers);
         }
+        peaks = await contest.all("peak");
       });
       const n = expectedNodes(DEPTH_MAX);
       return rows.flatMap(([bench, { side, shape, floors }]) =>
         compare(
-          { bench, n, shape: `depth ${DEPTH_MAX}, ${shape}`, checks: CHECKS, unit: "ms", floors },
+          {
+            group: "trees",
+            bench,
+            n,
+            shape: `depth ${DEPTH_MAX}, ${shape}`,
+            checks: CHECKS,
+            unit: "ms",
+            floors,
+          },
           samples,
           side,
-          ["v8", PYTHON],
-        ),
+          ["v8", ...ALL_PEERS],
+        ).map((line) => ({
+          ...line,
+          ours_peak_bytes: peaks[side].bytes,
+          ...(peaks[line.peer] && { peer_peak_bytes: peaks[line.peer].bytes }),
+        })),
       );
     },
   },

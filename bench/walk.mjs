@@ -7,10 +7,12 @@ import { f64, Heap, optional, release, struct } from "ouroheap";
 import { unsafe } from "ouroheap/unsafe";
 import { makeHeapTypesHot, makePlainTypesHot } from "./lib/hot-types.mjs";
 import { compare, expect, Samples, timed } from "./lib/measure.mjs";
-import { nodeSide, PYTHON, pythonSide, withSides } from "./lib/sides.mjs";
+import { ALL_PEERS, isPeer, PYTHON } from "./lib/peers.mjs";
+import { nodeSide, peerSides, withSides } from "./lib/sides.mjs";
 
 const NODES = 1_000_000;
 const ROUNDS = 9;
+const PEER_ROUNDS = 3;
 const WARM_UPS = 4;
 const CHECKS = "handles";
 const SHAPES = ["tree", "list"];
@@ -154,28 +156,34 @@ export const contenders = { views, raw, v8 };
 // -- rows ---------------------------------------------------------------------------------------
 
 const ROWS = {
-  walk_views_1m: { side: "views", floors: { v8: 0.4 } },
-  walk_raw_1m: { side: "raw", floors: {} },
+  walk_views_1m: { side: "views", floors: { v8: 0.45 } },
+  walk_raw_1m: { side: "raw", floors: { v8: 1 } },
 };
 
 export const jobs = [
   {
     ids: Object.keys(ROWS),
-    async run(wanted) {
+    async run(wanted, settings = {}) {
       const rows = Object.entries(ROWS).filter(([id]) => wanted.has(id));
       const samples = { tree: new Samples(), list: new Samples() };
-      const makers = { v8: nodeSide("walk", "v8", {}), [PYTHON]: pythonSide("walk", { n: NODES }) };
+      const makers = { v8: nodeSide("walk", "v8", {}), ...peerSides(ALL_PEERS, "walk", { n: NODES }) };
       for (const [, { side }] of rows) makers[side] = nodeSide("walk", side, {});
+      const fast = Object.keys(makers).filter((name) => !isPeer(name) || name === PYTHON);
       await withSides(makers, async (contest) => {
-        for (let round = 0; round < ROUNDS; round++)
-          for (const shape of SHAPES) samples[shape].add(await contest.all("walk", shape));
+        for (let round = 0; round < (settings.rounds ?? ROUNDS); round++)
+          for (const shape of SHAPES) {
+            const names = round < PEER_ROUNDS ? Object.keys(makers) : fast;
+            samples[shape].add(await contest.all("walk", shape, names));
+          }
       });
       return rows.flatMap(([bench, { side, floors }]) =>
         SHAPES.flatMap((shape) =>
-          compare({ bench, n: NODES, shape, checks: CHECKS, unit: "ms", floors }, samples[shape], side, [
-            "v8",
-            PYTHON,
-          ]),
+          compare(
+            { group: "walk", bench, n: NODES, shape, checks: CHECKS, unit: "ms", floors },
+            samples[shape],
+            side,
+            ["v8", ...ALL_PEERS],
+          ),
         ),
       );
     },

@@ -1,5 +1,5 @@
 /** Timing, medians, and the lines that a row prints. */
-import { findPeer, isPeer } from "./peers.mjs";
+import { findPeer, isAskedFor, isPeer, whySkipped } from "./peers.mjs";
 
 /** Run something once. @returns its result, and the milliseconds that it took */
 export function timed(run) {
@@ -42,19 +42,19 @@ const round = (value) => Number(value.toPrecision(4));
  * One line a peer. `ratio` is the median of the ratios of measurements taken side by side, so it need not be the
  * quotient of the two medians beside it.
  *
- * @param row what all lines share: bench, n, shape, checks, and whatever else should be in them
+ * @param row what all lines share: bench, n, shape, checks, and whatever else should be in them; `group` only says whose programs they are
  * @param samples of our side and the peers
  * @param ours our side's name in `samples`
  * @param peers names of the peers' sides
  * @param floors the smallest ratio that the project accepts, by peer
  */
-export function compare({ floors = {}, ...row }, samples, ours, peers) {
+export function compare({ floors = {}, group, ...row }, samples, ours, peers) {
   const own = samples.of(ours);
-  return peers.map((peer) => {
+  return peers.filter(isAskedFor).map((peer) => {
     const theirs = samples.of(peer);
     const line = { ...row, ours_ms: round(median(own)), peer, ...(floors[peer] && { floor: floors[peer] }) };
     if (theirs === undefined)
-      return { ...line, peer_ms: null, ratio: null, peer_version: null, skipped: findPeer(peer).skipped };
+      return { ...line, peer_ms: null, ratio: null, peer_version: null, skipped: whySkipped(peer, group) };
     const ratios = theirs.map((value, index) => value / own[index]);
     return {
       ...line,

@@ -34,8 +34,10 @@ const PEERS = {
   [PHP]: () => {
     const version = outputOf("php", ["-n", "-r", "echo PHP_VERSION;"]);
     if (version === null) return { skipped: "php is not on the PATH" };
-    const settings = ["-n", "-d", "memory_limit=-1"];
-    return { command: "php", args: [...settings, here("../peers/php/side.php")], version: `PHP ${version}` };
+    // PHP frees a chain of objects by recursion: with the usual stack it crashes where a list of a million is dropped.
+    const start = 'ulimit -s unlimited; exec php -n -d memory_limit=-1 "$@"';
+    const args = ["-c", start, "sh", here("../peers/php/side.php")];
+    return { command: "sh", args, version: `PHP ${version}` };
   },
   [GO]: () => {
     const version = outputOf("go", ["version"]);
@@ -57,13 +59,38 @@ const PEERS = {
     if (found.skipped !== undefined) return found;
     const compiler = here("../peers/node_modules/assemblyscript/bin/asc.js");
     const program = `${BUILD}/programs.wasm`;
-    const options = ["-O3", "--noAssert", "--exportRuntime", "--extension", "as", "-o", program];
-    build(process.execPath, [compiler, "programs.as", ...options], here("../peers/assemblyscript"));
+    const options = ["-O3", "--noAssert", "--exportRuntime", "-o", program];
+    build(process.execPath, [compiler, "programs.ts", ...options], here("../peers/assemblyscript"));
     return { ...found, args: [...found.args, program] };
   },
   [OBJECTBUFFER]: () =>
     inNode("@bnaya/objectbuffer", "../peers/objectbuffer/side.mjs", (version) => `objectbuffer ${version}`),
 };
+
+/** What a peer has no means to do, by group. */
+const LACKS = {
+  trees: { [OBJECTBUFFER]: "it frees nothing before its buffer goes" },
+  gcbench: { [OBJECTBUFFER]: "it frees nothing before its buffer goes" },
+  collect: {
+    [OBJECTBUFFER]: "it has no collector",
+    [QUICKJS_WASM]: "quickjs-emscripten has no means to start a collection",
+  },
+};
+
+let asked;
+
+/** Leave all other peers out from now on, without a line that says so. */
+export function askOnlyFor(names) {
+  asked = new Set(names);
+}
+export const isAskedFor = (name) => !isPeer(name) || asked === undefined || asked.has(name);
+
+/** Why a peer takes no part in a group, or undefined. */
+export const whySkipped = (peer, group) =>
+  isAskedFor(peer) ? (LACKS[group]?.[peer] ?? findPeer(peer).skipped) : "it was not asked for";
+
+/** Those that the programs of trees, gcbench, collect, build and walk were written for, Python first. */
+export const ALL_PEERS = [PYTHON, PHP, GO, QUICKJS, QUICKJS_WASM, ASSEMBLYSCRIPT, OBJECTBUFFER];
 
 const found = new Map();
 

@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { findPeer, PYTHON } from "./peers.mjs";
+import { findPeer, PYTHON, whySkipped } from "./peers.mjs";
 
 export { PYTHON };
 
@@ -48,10 +48,14 @@ export function nodeSide(group, name, options, nodeArgs = []) {
 
 /** A side of a peer: its program for this group; undefined where the peer is not there. */
 export function peerSide(peer, group, options) {
+  if (whySkipped(peer, group) !== undefined) return undefined;
   const { command, args } = findPeer(peer);
-  if (command === undefined) return undefined;
   return () => new Side(peer, command, [...args, group, JSON.stringify(options)]);
 }
+
+/** The sides of several peers, by name. */
+export const peerSides = (peers, group, options) =>
+  Object.fromEntries(peers.map((peer) => [peer, peerSide(peer, group, options)]));
 
 /** A side in Python: `bench/peers/<group>.py`. */
 export const pythonSide = (group, options) => peerSide(PYTHON, group, options);

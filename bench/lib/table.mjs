@@ -15,16 +15,24 @@ function amount(value, unit) {
   return `${value.toFixed(digits)} ${unit === "bytes" ? "B" : "ms"}`;
 }
 
+/** A line may have both. */
 function floorText(line) {
   if (line.skipped !== undefined) return `skipped: ${line.skipped}`;
+  const floor =
+    line.floor === undefined
+      ? ""
+      : `${Number(line.floor.toPrecision(3))}: ${line.ratio >= line.floor ? "held" : "BROKEN"}`;
+  return [floor, ceilingText(line)].filter(Boolean).join("; ");
+}
+
+function ceilingText(line) {
   if (line.ceiling !== undefined)
     return `at most ${line.ceiling} B: ${line.ours_ms <= line.ceiling ? "held" : "BROKEN"}`;
   if (line.ceiling_ms !== undefined)
-    return `at most ${line.ceiling_ms} ms: ${line.ours_ms <= line.ceiling_ms ? "held" : "BROKEN"}; ${line.bytes_ratio}x the heap's bytes`;
+    return `at most ${line.ceiling_ms} ms: ${line.ours_ms <= line.ceiling_ms ? "held" : "BROKEN"}${line.bytes_ratio === undefined ? "" : `; ${line.bytes_ratio}x the heap's bytes`}`;
   if (line.ceiling_ns !== undefined)
     return `at most ${line.ceiling_ns} ns: ${line.ours_ns} ${line.ours_ns <= line.ceiling_ns ? "held" : "BROKEN"}`;
-  if (line.floor === undefined) return line.ours_ns === undefined ? "" : `${line.ours_ns} ns`;
-  return `${Number(line.floor.toPrecision(3))}: ${line.ratio >= line.floor ? "held" : "BROKEN"}`;
+  return line.ours_ns === undefined ? "" : `${line.ours_ns} ns`;
 }
 
 const print = (cells) =>

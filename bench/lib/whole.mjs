@@ -1,6 +1,6 @@
 /** Rows of whole programs: every side runs the same program and comes to the same result; its peak memory is told beside its time. */
 import { compare, expect, Samples } from "./measure.mjs";
-import { nodeSide, peerSide, withSides } from "./sides.mjs";
+import { nodeSide, peerSides, withSides } from "./sides.mjs";
 
 const digits = (value) => Number(value.toPrecision(4));
 
@@ -30,7 +30,7 @@ export function wholeProgram({
     for (const side of Object.keys(ours)) makers[side] = nodeSide(group, side, options, nodeArgs);
     makers.v8 = nodeSide(group, "v8", options, nodeArgs);
     const inNode = Object.keys(makers);
-    for (const peer of peers) makers[peer] = peerSide(peer, group, options);
+    Object.assign(makers, peerSides(peers, group, options));
 
     const samples = Object.fromEntries(Object.keys(measures).map((measure) => [measure, new Samples()]));
     const pauses = {};
@@ -51,7 +51,15 @@ export function wholeProgram({
     return Object.entries(ours).flatMap(([side, { shape, checks }]) =>
       Object.entries(measures).flatMap(([measure, words]) =>
         compare(
-          { bench: id, n, shape: [shape, words].filter(Boolean).join(", "), checks, unit: "ms", floors },
+          {
+            group,
+            bench: id,
+            n,
+            shape: [shape, words].filter(Boolean).join(", "),
+            checks,
+            unit: "ms",
+            floors,
+          },
           samples[measure],
           side,
           ["v8", ...peers],

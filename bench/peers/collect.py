@@ -38,6 +38,35 @@ def targets_of(shape, n):
     return targets
 
 
+def make_structs(targets, n):
+    nodes = [Node() for _ in range(n)]
+    for i, node in enumerate(nodes):
+        node.a = nodes[targets[3 * i]]
+        node.b = nodes[targets[3 * i + 1]]
+        node.c = nodes[targets[3 * i + 2]]
+        node.v = i + 0.5
+    return nodes[0]
+
+
+def make_lists(targets, n):
+    nodes = [[] for _ in range(n)]
+    for i, node in enumerate(nodes):
+        node += (nodes[targets[3 * i]], nodes[targets[3 * i + 1]], nodes[targets[3 * i + 2]], i + 0.5)
+    return nodes[0]
+
+
+def make_dicts(targets, n):
+    nodes = [{} for _ in range(n)]
+    for i, node in enumerate(nodes):
+        for field in range(3):
+            node["abc"[field]] = nodes[targets[3 * i + field]]
+        node["v"] = i + 0.5
+    return nodes[0]
+
+
+BUILDERS = {"struct": make_structs, "list": make_lists, "dict": make_dicts}
+
+
 def steps(options):
     n = options["n"]
     root = None
@@ -46,15 +75,7 @@ def steps(options):
 
     def build(_):
         nonlocal root
-        targets = targets_of(options["shape"], n)
-        nodes = [Node() for _ in range(n)]
-        for i, node in enumerate(nodes):
-            node.a = nodes[targets[3 * i]]
-            node.b = nodes[targets[3 * i + 1]]
-            node.c = nodes[targets[3 * i + 2]]
-            node.v = i + 0.5
-        root = nodes[0]
-        del nodes, node
+        root = BUILDERS[options["kind"]](targets_of(options["shape"], n), n)
         gc.collect()
 
     def collect(_):

@@ -2,6 +2,7 @@
 import gc
 import sys
 from collections import deque
+from resource import RUSAGE_SELF, getrusage
 
 nodes = int(sys.argv[1])
 
@@ -65,3 +66,4 @@ total = root.sum()
 root = None
 collected = gc.collect()
 print(f"[{total},{sevenths},{deepest},{collected}]")
+print(getrusage(RUSAGE_SELF).ru_maxrss)  # Linux counts it in KiB

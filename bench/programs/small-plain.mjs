@@ -43,3 +43,4 @@ let sevenths = 0;
 const total = root.sum();
 
 console.log(JSON.stringify([total, sevenths, deepest, nodes * 2]));
+console.log(process.resourceUsage().maxRSS); // KiB

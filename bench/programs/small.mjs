@@ -1,5 +1,5 @@
 /**
- * A small program: a tree whose nodes know their parents, a few questions, and its end. Prints what it found; the peers
+ * A small program: a tree whose nodes know their parents, a few questions, and its end. Prints what it found, and the most memory it had; the peers
  * small-plain.mjs and peers/small.py print the same.
  */
 import { Heap, i32, list, optional, release, struct } from "ouroheap";
@@ -56,3 +56,4 @@ release(root);
 heap.gc.collect();
 const { collected } = heap.gc.getStats().reduce((sum, one) => ({ collected: sum.collected + one.collected }));
 console.log(JSON.stringify([total, sevenths, deepest, collected]));
+console.log(process.resourceUsage().maxRSS); // KiB

@@ -1,0 +1,3 @@
+module side
+
+go 1.19
