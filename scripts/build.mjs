@@ -13,6 +13,9 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { engines } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 
+/** Between these two stands the library, wherever bundlers put it (src/host/library-code.ts). */
+const mark = (name) => `(globalThis[Symbol.for("ouroheap.code")] ??= []).push({ ${name}: () => new Error() });`;
+
 rmSync(`${root}dist`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
@@ -32,6 +35,8 @@ await build({
   format: "esm",
   target: `node${engines.node.replace(/[^\d.]/g, "")}`,
   minifySyntax: true,
+  banner: { js: mark("begin") },
+  footer: { js: mark("end") },
   sourcemap: true,
   logLevel: "warning",
 });

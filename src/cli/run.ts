@@ -4,11 +4,10 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { FOUND, json } from "./commands.js";
 import type { Options } from "./options.js";
-import { UsageError } from "./options.js";
-import type { Output } from "./output.js";
+import { checkTrace, UsageError } from "./options.js";
+import { here, type Output } from "./output.js";
 import { type RunReport, runText } from "./run-report.js";
 
 /** Frames of a stack that are kept for each allocation. */
@@ -22,16 +21,17 @@ export async function run(options: Options, output: Output): Promise<number> {
   const [script, ...args] = options.operands;
   if (script === undefined) throw new UsageError("ouro run SCRIPT [ARGS]: which program?");
   if (!existsSync(script)) throw new UsageError(`ouro run: there is no ${script}.`);
+  const trace = options.trace ?? checkTrace("OUROHEAP_TRACE", process.env.OUROHEAP_TRACE) ?? FRAMES;
   const folder = await mkdtemp(join(tmpdir(), "ouro-"));
   try {
-    const code = await start(script, args, folder, options.trace ?? process.env.OUROHEAP_TRACE ?? FRAMES);
+    const code = await start(script, args, folder, trace);
     const found = await readReports(folder);
     if (found.heaps.length === 0) {
       output.note("ouro: the program made no heap, or ended without its exit handlers.\n");
       return code;
     }
     output.write(
-      options.json ? json(found) : runText(found, options.limit, pathToFileURL(process.cwd()).href),
+      options.json ? json(found) : runText(found, options.limit, here()),
     );
     if (code !== 0) return code;
     return found.heaps.some(({ held }) => held.count > 0) ? FOUND : 0;

@@ -3,9 +3,8 @@ import type { BlockWatcher } from "../alloc/page.js";
 import type { Core } from "../gc/core.js";
 import type { Context } from "../host/context.js";
 import { Heap } from "../host/heap.js";
-import { show } from "../host/schema.js";
-import { InvalidArgumentError } from "../memory/errors.js";
 import { type Address, PAGE_BLOCK_WORDS, PAGE_USED, WORD_BYTES } from "../memory/layout.js";
+import { requireArray, requireFunction, requireOptions } from "./arguments.js";
 import { plainLine } from "./escape.js";
 import { type HitPlace, LineHits, type WatchedFunction } from "./line-hits.js";
 
@@ -79,12 +78,11 @@ export function profileLines<R>(heap: Heap, run: () => R, options?: LineProfileO
 export function profileLines(heap: Heap, run: () => unknown, options: LineProfileOptions = {}): unknown {
   const context = Heap.contextOf(heap);
   context.requireOpen();
-  const { functions = [run] } = options ?? {};
-  if (!Array.isArray(functions))
-    throw new InvalidArgumentError(`\`functions\` must be an array of functions, got ${show(functions)}.`);
-  for (const one of [run, ...functions])
-    if (typeof one !== "function")
-      throw new InvalidArgumentError(`profileLines takes functions, got ${show(one)}.`);
+  requireFunction(run, "What profileLines runs");
+  requireOptions(options, "profileLines");
+  const { functions = [run] } = options;
+  requireArray(functions, "`functions`");
+  for (const one of functions) requireFunction(one, "Each of `functions`");
   const profiler = new LineProfiler(context, [...new Set(functions)]);
   let result: unknown;
   try {

@@ -5,7 +5,7 @@
  */
 import { loadedSourceMapUrl } from "./inspector.js";
 import { nodeModule, type SourceMap, toPath } from "./node.js";
-import type { Frame } from "./stack.js";
+import type { Frame } from "../host/stack.js";
 
 /** The last comment counts, as the standard says; in CSS-like comments too. */
 const COMMENT = /\/[/*][#@]\s*sourceMappingURL=([^\s'"*]+)/g;
