@@ -1,11 +1,11 @@
 /** The commands that look at files: each returns its exit code. */
 import { writeFile } from "node:fs/promises";
 import { id, typeName } from "../host/ownership.js";
-import { showBackrefs, showRefs } from "../inspect/drawing.js";
+import { type Drawing, showBackrefs, showRefs } from "../inspect/drawing.js";
 import { plainText } from "../inspect/escape.js";
 import { takeSnapshot } from "../inspect/snapshot.js";
 import { verify } from "../inspect/verify.js";
-import { HeapCorruptionError } from "../memory/errors.js";
+import { HeapCorruptionError, HeapError } from "../memory/errors.js";
 import { REPORT_STEPS, reportHeap, reportText } from "./heap-report.js";
 import { FileError, type OpenHeap, objectAt, openHeap } from "./open.js";
 import { type Options, UsageError } from "./options.js";
@@ -68,12 +68,22 @@ async function draw(options: Options, output: Output, show: typeof showRefs): Pr
     progress.step("copying the graph");
     const drawing = show(objectAt(open, address), { depth: options.depth, limit: options.limit });
     progress.stop();
-    if (options.svg !== undefined) await writeOut(options.svg, await drawing.svg());
+    if (options.svg !== undefined) await writeOut(options.svg, await svgOf(drawing));
     if (options.dot !== undefined) await writeOut(options.dot, drawing.dot());
     if (options.json) output.write(json({ address, text: drawing.text(), dot: drawing.dot() }));
     else output.write(`${drawing.text()}\n`);
     return 0;
   });
+}
+
+/** @throws UsageError where the package that draws is not installed */
+async function svgOf(drawing: Drawing): Promise<string> {
+  try {
+    return await drawing.svg();
+  } catch (error) {
+    if (error instanceof HeapError && error.code === "MISSING_PACKAGE") throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function isNumber(text: string): boolean {

@@ -62,7 +62,10 @@ export function reportHeap({ heap }: OpenHeap, limit: number, progress: Progress
     types,
     ...trackedIn(heap, snapshot),
     retainers,
-    cycles: cycles.slice(Math.max(0, cycles.length - limit)).reverse().map(describeCycle),
+    cycles: cycles
+      .slice(Math.max(0, cycles.length - limit))
+      .reverse()
+      .map(describeCycle),
     cycleCount: cycles.length,
   };
   return { ...report, types: types.slice(0, limit), suspects: findSuspects(report) };
@@ -144,7 +147,18 @@ function findSuspects(report: Omit<HeapReport, "suspects">): string[] {
 
 /** @param folder paths under it are shown from there */
 export function reportText(report: HeapReport, folder: string): string {
-  const { objects, references, types, generations, frozen, untracked, retainers, cycles, cycleCount, suspects } = report;
+  const {
+    objects,
+    references,
+    types,
+    generations,
+    frozen,
+    untracked,
+    retainers,
+    cycles,
+    cycleCount,
+    suspects,
+  } = report;
   const outside = report.adoptedBytes > 0 ? `, and ${bytes(report.adoptedBytes)} outside the heap` : "";
   return [
     `${count(objects)} objects with ${count(references)} references: ${bytes(report.bytes)} of ${bytes(report.bytesUsed)} in use${outside}\n`,
@@ -175,6 +189,8 @@ export function reportText(report: HeapReport, folder: string): string {
       cycles.map((one) => [one.size, one.bytes, one.types, one.way]),
     ),
     heading("Suspects"),
-    suspects.length === 0 ? "  none\n" : suspects.map((suspect) => `  ${plainText(shorten(suspect, folder))}\n`).join(""),
+    suspects.length === 0
+      ? "  none\n"
+      : suspects.map((suspect) => `  ${plainText(shorten(suspect, folder))}\n`).join(""),
   ].join("");
 }

@@ -3,8 +3,8 @@ import { libraryFrames } from "./library-code.js";
 import { parseFrame } from "./stack.js";
 
 const FRAMES_MAX = 4;
-/** How many of the library's own frames may stand above those of the program. */
-const LIBRARY_FRAMES_MAX = 9;
+/** How many of the library's own frames, those of this file included, may stand above those of the program. */
+const LIBRARY_FRAMES_MAX = 11;
 
 const INSIDE_THE_HEAP = "inside the heap: a death, a disposal or a collection";
 

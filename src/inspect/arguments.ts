@@ -10,8 +10,7 @@ export function requireOptions(options: unknown, whose: string): void {
 
 /** @throws InvalidArgumentError for what is no array */
 export function requireArray(value: unknown, what: string): void {
-  if (!Array.isArray(value))
-    throw new InvalidArgumentError(`${what} must be an array, got ${show(value)}.`);
+  if (!Array.isArray(value)) throw new InvalidArgumentError(`${what} must be an array, got ${show(value)}.`);
 }
 
 /** @throws InvalidArgumentError for what is no function */

@@ -1,9 +1,9 @@
 /** What tracing knows at one moment: blocks alive by the line that made them. Names as in Python's `tracemalloc`. */
 import { show } from "../host/schema.js";
+import type { Frame } from "../host/stack.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import { requireArray, requireOptions } from "./arguments.js";
 import { plainLine } from "./escape.js";
-import type { Frame } from "../host/stack.js";
 import type { Traceback } from "./tracebacks.js";
 
 /** What the allocations of one group are told apart by. */
@@ -200,9 +200,13 @@ function difference(now: Statistic | undefined, before: Statistic | undefined): 
 function keyOf({ traceback, type }: Trace, grouping: TraceGrouping): string {
   if (grouping === "type") return type;
   if (grouping === "traceback") return traceback.text;
-  const [frame] = traceback.frames;
-  if (frame === undefined) return traceback.text;
-  return grouping === "file" ? frame.file : `${frame.file}:${frame.line}`;
+  if (grouping === "line") return lineOf(traceback);
+  return traceback.frames[0]?.file ?? traceback.text;
+}
+
+/** The line that allocated: `file:line`. */
+export function lineOf({ frames: [frame], text }: Traceback): string {
+  return frame === undefined ? text : `${frame.file}:${frame.line}`;
 }
 
 /** @throws InvalidArgumentError */

@@ -1,8 +1,8 @@
 /** Stacks kept once each: as the text that the engine wrote, and as frames once somebody asks. */
 import { libraryFrames } from "../host/library-code.js";
 import { isHostFrame } from "../host/site.js";
-import { mapFrame } from "./source-map.js";
 import { captureStack, type Frame, frameText, parseStack } from "../host/stack.js";
+import { mapFrame } from "./source-map.js";
 
 /** The line that allocated, and its callers. */
 export interface Traceback {

@@ -150,7 +150,9 @@ const DAMAGES = {
     const length = new Int32Array(bytes.buffer)[4];
     let description;
     try {
-      description = JSON.parse(new TextDecoder().decode(bytes.subarray(metadata * WORD, metadata * WORD + length)));
+      description = JSON.parse(
+        new TextDecoder().decode(bytes.subarray(metadata * WORD, metadata * WORD + length)),
+      );
       const { roots } = description;
       const root = roots[random(roots.length)];
       root[2] = HOSTILE_LINES[random(HOSTILE_LINES.length)];
