@@ -71,7 +71,7 @@ async function draw(options: Options, output: Output, show: typeof showRefs): Pr
     if (options.svg !== undefined) await writeOut(options.svg, await svgOf(drawing));
     if (options.dot !== undefined) await writeOut(options.dot, drawing.dot());
     if (options.json) output.write(json({ address, text: drawing.text(), dot: drawing.dot() }));
-    else output.write(`${drawing.text()}\n`);
+    else output.write(`${shorten(drawing.text(), here())}\n`);
     return 0;
   });
 }
