@@ -30,7 +30,7 @@ export function libraryFrames(own: Frame | undefined): (frame: Frame) => boolean
   readMarks();
   if (isMarked(own)) return (frame) => isMarked(frame) || isCompiled(frame);
   // Not built, or with source maps applied: then the library's files are files of their own, and this is one of them.
-  const folder = /^(.*[\\/])(?:host[\\/](?:site|stack)\.[jt]s|chunk-\w+\.js)$/.exec(own.file)?.[1];
+  const folder = /^(.*[\\/])(?:host[\\/][\w-]+\.[jt]s|chunk-\w+\.js)$/.exec(own.file)?.[1];
   return (frame) => (folder !== undefined && frame.file.startsWith(folder)) || isCompiled(frame);
 }
 

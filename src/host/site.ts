@@ -3,8 +3,8 @@ import { libraryFrames } from "./library-code.js";
 import { parseFrame } from "./stack.js";
 
 const FRAMES_MAX = 4;
-/** How many of the library's own frames, those of this file included, may stand above those of the program. */
-const LIBRARY_FRAMES_MAX = 11;
+/** How many of the library's own frames may stand above those of the program. */
+const LIBRARY_FRAMES_MAX = 8;
 
 const INSIDE_THE_HEAP = "inside the heap: a death, a disposal or a collection";
 
@@ -12,9 +12,10 @@ const INSIDE_THE_HEAP = "inside the heap: a death, a disposal or a collection";
  * Frames outside the library, innermost first, one a line. Takes microseconds, and longer for more frames: sample it.
  */
 export function captureSite(framesMax = FRAMES_MAX): string {
-  const [own, ...lines] = stackLines(LIBRARY_FRAMES_MAX + framesMax);
-  if (own === undefined) return "";
-  const isLibrary = libraryFrames(parseFrame(own));
+  const lines = stackLines(LIBRARY_FRAMES_MAX + framesMax);
+  if (lines.length === 0) return "";
+  // Whoever calls this is the library's.
+  const isLibrary = libraryFrames(parseFrame(lines[0]));
   const outside: string[] = [];
   for (const line of lines) {
     if (outside.length === framesMax) break;
@@ -32,7 +33,7 @@ export function isHostFrame({ file }: { readonly file: string }): boolean {
 }
 
 /**
- * The stack as lines, that of this file first. Stacks belong to the program: its `Error.prepareStackTrace` may return what it
+ * The stack as lines, without this file's where the host can leave them out. Stacks belong to the program: its `Error.prepareStackTrace` may return what it
  * likes, or throw, and a frozen `Error` takes no limit. A handle is made all the same.
  */
 function stackLines(framesMax: number): string[] {
@@ -49,10 +50,10 @@ function stackLines(framesMax: number): string[] {
   }
 }
 
-/** In V8 without an error, whose making would be seen by what patches the class. */
+/** In V8 without the frames of this file. */
 function capture(): { stack?: unknown } {
-  const host = Error as { captureStackTrace?: (target: object) => void };
+  const host = Error as { captureStackTrace?: (target: object, above: unknown) => void };
   const target: { stack?: unknown } = host.captureStackTrace === undefined ? new Error() : {};
-  host.captureStackTrace?.(target);
+  host.captureStackTrace?.(target, captureSite);
   return target;
 }
