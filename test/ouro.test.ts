@@ -1,8 +1,11 @@
 /** The command `ouro` as a shell sees it: output, JSON, exit codes. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { any, dict, Heap, list, optional, str, struct } from "ouroheap";
+import type { FunctionProfile } from "ouroheap/inspect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -48,6 +51,7 @@ beforeAll(async () => {
   const damaged = readFileSync(`${folder}/small.heap`);
   damaged[damaged.length >> 1] ^= 64;
   writeFileSync(`${folder}/damaged.heap`, damaged);
+  writeFileSync(`${folder}/run`, readFileSync(`${folder}/small.heap`));
   writeFileSync(`${folder}/text.heap`, "no heap at all");
   writeFileSync(
     `${folder}/clean.mjs`,
@@ -76,6 +80,17 @@ describe("ouro", () => {
     [["report", "--limit", "many", "small.heap"], 2, /--limit takes a whole number, got many/],
     [["refs", "small.heap", "0x10"], 2, /No object is at 0x10/],
     [["refs", "small.heap", "3"], 2, /An address is a number/],
+    [["run", "--trace", "abc", "clean.mjs"], 2, /--trace must be a number of frames such as 25.*got "abc"/],
+    [
+      ["run", "--trace", "0/5", "clean.mjs"],
+      2,
+      /frames of --trace must be a whole number from 1 to 1000, got 0/,
+    ],
+    [["run", "--trace", "5/0", "clean.mjs"], 2, /second number of --trace/],
+    [["run", "--profile", "", "clean.mjs"], 2, /--profile takes a FUNCTION/],
+    [["diff", "run", "missing.heap"], 3, /missing\.heap/],
+    [["diff", "--limit", "3", "run", "small.heap", "--json"], 0, /\[\]/],
+    [["--limit", "3", "report", "run", "--depth", "1"], 0, /objects with/],
     [["run"], 2, /which program/],
     [["run", "missing.mjs"], 2, /there is no missing\.mjs/],
     [["report", "missing.heap"], 3, /missing\.heap: .*no such file/i],
@@ -89,6 +104,97 @@ describe("ouro", () => {
       expect.stringMatching(message),
     ]);
     expect(result.stderr).not.toMatch(/^ {4}at /m); // no stack
+  });
+
+  it("says its version, and refuses a bad OUROHEAP_TRACE before a program starts", () => {
+    const { version } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    expect(ouro("--version")).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [`${root}dist/ouro.js`, "run", "clean.mjs"],
+      {
+        cwd: folder,
+        encoding: "utf8",
+        env: { ...process.env, OUROHEAP_TRACE: "many" },
+      },
+    );
+    expect([status, stdout, stderr]).toEqual([
+      2,
+      "",
+      expect.stringMatching(/^OUROHEAP_TRACE must be .*"many"\.\n/),
+    ]);
+  });
+
+  it("says what is in no generation, and shows as many rows as are asked for, none and all included", async () => {
+    const report = JSON.parse(ouro("report", "--json", "--limit", "0", "large.heap").stdout);
+    const tracked = report.generations.reduce(
+      (sum: number, one: { objects: number }) => sum + one.objects,
+      0,
+    );
+    expect([report.frozen, report.untracked + tracked]).toEqual([0, report.objects]);
+    expect(report.untracked).toBeGreaterThanOrEqual(500); // each node's name, and what can be on no cycle
+    expect([report.retainers, report.cycles, report.types, report.cycleCount]).toEqual([[], [], [], 1]);
+    expect(ouro("report", "large.heap").stdout).toMatch(
+      /\n {2}none: strings, and what can be on no cycle +\d+\n\nWhat keeps/,
+    );
+    const all = JSON.parse(ouro("report", "--json", "--limit", "200000", "large.heap").stdout);
+    expect(all.retainers).toHaveLength(all.objects);
+    const heap = Heap.create({ maximumBytes: 8 << 20 });
+    const node = heap.new(Node, {});
+    heap.gc.freeze();
+    await heap.save(`${folder}/frozen.heap`, { roots: { node } });
+    expect(JSON.parse(ouro("report", "--json", "frozen.heap").stdout).frozen).toBe(1);
+    expect(ouro("report", "frozen.heap").stdout).toMatch(/\n {2}frozen +1\n/);
+  });
+
+  it("names the line that made each root, whatever it says", async () => {
+    const heap = Heap.create({ maximumBytes: 8 << 20, checks: { handles: { every: 1 } } });
+    const node = heap.new(Node, { next: {} });
+    await heap.save(`${folder}/lines.heap`, { roots: { node } });
+    const [{ madeAt }] = JSON.parse(ouro("roots", "--json", "lines.heap").stdout);
+    expect(madeAt[0]).toMatch(/ouro\.test\.ts:\d+:\d+\)?$/);
+    expect(ouro("roots", "lines.heap").stdout).toMatch(/made at\n {2}node .*ouro\.test\.ts:\d+/);
+    expect(ouro("report", "lines.heap").stdout).toMatch(
+      /root \(saved as "node", made at .*ouro\.test\.ts:\d+.*\) <- Node\.next/,
+    );
+    expect(ouro("roots", "small.heap").stdout).toContain("(not recorded)");
+    Object.assign((node as unknown as { "@owner": object })["@owner"], { madeAt: evil });
+    await heap.save(`${folder}/evil.heap`, { roots: { node } });
+    for (const command of ["roots", "report"])
+      for (const args of [
+        [command, "evil.heap"],
+        [command, "--json", "evil.heap"],
+      ]) {
+        const { status, stdout } = ouro(...args);
+        expect([status, stdout.includes("\u001b"), stdout.includes("u{1b}")]).toEqual([0, false, true]);
+      }
+  });
+
+  it("says in a line that drawing needs a package", () => {
+    const alone = mkdtempSync(join(tmpdir(), "ouroheap-alone-"));
+    try {
+      cpSync(`${root}dist`, `${alone}/dist`, { recursive: true });
+      writeFileSync(`${alone}/package.json`, '{ "type": "module" }');
+      const [{ address }] = JSON.parse(ouro("roots", "--json", "small.heap").stdout);
+      const args = [
+        `${alone}/dist/ouro.js`,
+        "refs",
+        `${folder}/small.heap`,
+        address,
+        "--svg",
+        `${alone}/out.svg`,
+      ];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+      expect([status, stdout, stderr]).toEqual([
+        2,
+        "",
+        expect.stringMatching(
+          /^SVG is made by Graphviz.*npm install @hpcc-js\/wasm-graphviz.*\n"ouro --help" says how\.\n$/,
+        ),
+      ]);
+    } finally {
+      rmSync(alone, { recursive: true });
+    }
   });
 
   it("reports what is in a heap, in words and as JSON", () => {
@@ -208,5 +314,104 @@ describe("ouro run", () => {
     });
     // The list, its text, and the name of its type, which comes with the first of it.
     expect(heaps[0].lines[0]).toMatchObject({ objects: 3, source: expect.stringMatching(/^import/) });
+  });
+
+  it("has a line profile: how often each line allocated, how much, and what of it is alive", () => {
+    writeFileSync(
+      `${folder}/lines.mjs`,
+      [
+        'import { Heap, f64, release, struct } from "ouroheap";',
+        'const Point = struct("Point", { x: f64 });',
+        "const heap = Heap.create();",
+        "release(heap.new(Point, {})); // the type's own tables",
+        "for (let i = 0; i < 10; i++)",
+        "  release(heap.new(Point, {}));",
+        "const kept = [1, 2, 3].map((x) => heap.new(Point, { x }));",
+      ].join("\n"),
+    );
+    const { heaps, profiles } = JSON.parse(ouro("run", "--json", "lines.mjs").stdout);
+    const lines = heaps[0].lines.filter(({ line }: { line: string }) => !line.endsWith(":4"));
+    expect([lines, profiles]).toEqual([
+      [
+        {
+          line: expect.stringMatching(/lines\.mjs:7$/),
+          occurrences: 3,
+          allocatedBytes: 96,
+          bytes: 96,
+          objects: 3,
+          source: "const kept = [1, 2, 3].map((x) => heap.new(Point, { x }));",
+        },
+        expect.objectContaining({ occurrences: 10, allocatedBytes: 320, bytes: 0, objects: 0 }),
+      ],
+      [],
+    ]);
+    const { stdout } = ouro("run", "--limit", "1", "lines.mjs");
+    expect(stdout).toMatch(
+      /\nLine profile: .*\n {2}line +allocated +increment +occurrences +line contents\n.*\n {2}and 2 lines more/,
+    );
+    expect(JSON.parse(ouro("run", "--json", "--trace", "0", "lines.mjs").stdout).heaps[0].lines).toEqual([]);
+  });
+
+  it("profiles the functions that are named line by line, over all heaps, as memory_profiler does", () => {
+    writeFileSync(
+      `${folder}/maker.mjs`,
+      [
+        'import { Heap, f64, release, struct } from "ouroheap";',
+        'const Point = struct("Point", { x: f64 });',
+        "const [one, two] = [Heap.create(), Heap.create()];",
+        "for (const heap of [one, two]) release(heap.new(Point, {}));",
+        "export class Maker {",
+        "  async make(count) {",
+        "    const points = [];",
+        "    for (let i = 0; i < count; i++)",
+        "      points.push(one.new(Point, {}), two.new(Point, {}));",
+        "    await null;",
+        "    return points;",
+        "  }",
+        "}",
+        "export const drop = (points) => {",
+        "  for (const point of points)",
+        "    release(point);",
+        "  two.shutdown();",
+        "};",
+        "export function unused() {}",
+      ].join("\n"),
+    );
+    writeFileSync(
+      `${folder}/profiled.mjs`,
+      'import { drop, Maker } from "./maker.mjs"; function make() {} make(); drop(await new Maker().make(4)); console.log("done");',
+    );
+    const names = ["Maker.make", "maker.mjs:drop", "unused", "nowhere", "profiled.mjs:make"];
+    const args = ["run", ...names.flatMap((name) => ["--profile", name]), "profiled.mjs"];
+    const { stdout, stderr, status } = ouro(...args);
+    expect([status, stderr]).toEqual([0, "ouro: no file of the program has a function nowhere.\n"]);
+    expect(stdout).not.toContain("Line profile");
+    const profiles: { name: string; functions: FunctionProfile[] }[] = JSON.parse(
+      ouro("run", "--json", ...args.slice(1)).stdout.replace(/^done\n/, ""),
+    ).profiles;
+    expect(profiles.map(({ name, functions }) => [name, functions.length])).toEqual(
+      names.map((name) => [name, name === "nowhere" ? 0 : 1]),
+    );
+    const numbers = (index: number) =>
+      profiles[index].functions[0].lines
+        .filter(({ occurrences }) => occurrences > 0)
+        .map(({ line, occurrences, bytesIncrement }) => [line, occurrences, bytesIncrement]);
+    expect(numbers(0)).toEqual([
+      [7, 1, 0],
+      [8, 5, 0],
+      [9, 4, 256],
+      [10, 1, 0],
+      [11, 1, 0],
+    ]);
+    expect(numbers(1).slice(0, 2)).toEqual([
+      [15, 1, 0],
+      [16, 8, -256],
+    ]);
+    expect(numbers(1)[2][2]).toBeLessThan(0); // a heap that is shut down is gone
+    expect(numbers(2)).toEqual([]);
+    expect(stdout).toMatch(
+      /\nFilename: maker\.mjs\nFunction: Maker\.make\n\nLine # +Mem usage +Increment Occurrences +Line Contents\n=+\n/,
+    );
+    expect(stdout).toMatch(/\n +9 .* 4 +points\.push\(one\.new/);
   });
 });

@@ -1,16 +1,16 @@
 /** The commands that look at files: each returns its exit code. */
 import { writeFile } from "node:fs/promises";
 import { id, typeName } from "../host/ownership.js";
-import { showBackrefs, showRefs } from "../inspect/drawing.js";
+import { type Drawing, showBackrefs, showRefs } from "../inspect/drawing.js";
 import { plainText } from "../inspect/escape.js";
 import { takeSnapshot } from "../inspect/snapshot.js";
 import { verify } from "../inspect/verify.js";
-import { HeapCorruptionError } from "../memory/errors.js";
+import { HeapCorruptionError, HeapError } from "../memory/errors.js";
 import { REPORT_STEPS, reportHeap, reportText } from "./heap-report.js";
 import { FileError, type OpenHeap, objectAt, openHeap } from "./open.js";
 import { type Options, UsageError } from "./options.js";
-import { count, type Output, table } from "./output.js";
-import { startProgress } from "./progress.js";
+import { count, here, type Output, shorten, table } from "./output.js";
+import { type Progress, startProgress } from "./progress.js";
 
 export type Command = (options: Options, output: Output) => Promise<number>;
 
@@ -19,39 +19,38 @@ export const FOUND = 1;
 
 export const report: Command = async (options, output) => {
   const [file] = operands(options, "report FILE");
-  const progress = await startProgress(REPORT_STEPS);
-  try {
-    progress.step("loading");
-    return await withHeap(file, async (open) => {
-      const found = reportHeap(open, options.limit, progress);
-      progress.stop();
-      output.write(options.json ? json(found) : reportText(found));
-      return 0;
-    });
-  } finally {
+  return withHeap(file, REPORT_STEPS, async (open, progress) => {
+    const found = reportHeap(open, options.limit, progress);
     progress.stop();
-  }
+    output.write(options.json ? json(found) : reportText(found, here()));
+    return 0;
+  });
 };
 
 export const roots: Command = async (options, output) => {
   const [file] = operands(options, "roots FILE");
-  return withHeap(file, async ({ roots, heap }) => {
+  return withHeap(file, 2, async ({ roots, lines, heap }, progress) => {
+    progress.step("retained sizes");
     const snapshot = takeSnapshot(heap);
     const found = Object.entries(roots).map(([name, ref]) => ({
       name: plainText(name),
       type: plainText(typeName(ref)),
       address: addressText(ref),
       retainedBytes: snapshot.retainedSize(snapshot.nodeOf(ref)!),
+      ...(lines.has(name) && { madeAt: lines.get(name)!.split("\n").map(plainText) }),
     }));
     found.sort((one, other) => other.retainedBytes - one.retainedBytes);
+    progress.stop();
     const shown = found.slice(0, options.limit);
     const more = found.length - shown.length;
+    const line = ({ madeAt }: (typeof found)[number]) =>
+      madeAt === undefined ? "(not recorded)" : shorten(madeAt[0], here());
     output.write(
       options.json
         ? json(found)
         : table(
-            ["root", "type", "address", "bytes kept"],
-            shown.map((one) => [one.name, one.type, one.address, one.retainedBytes]),
+            ["root", "type", "address", "bytes kept", "made at"],
+            shown.map((one) => [one.name, one.type, one.address, one.retainedBytes, line(one)]),
           ) + (more > 0 ? `  and ${count(more)} more (--limit)\n` : ""),
     );
     return 0;
@@ -65,14 +64,26 @@ async function draw(options: Options, output: Output, show: typeof showRefs): Pr
   const given = operands(options, `${options.command} FILE ADDRESS`);
   // In whichever order: an address is a number, and hardly any file is called one.
   const [address, file] = [...given].sort((one, other) => Number(isNumber(other)) - Number(isNumber(one)));
-  return withHeap(file, async (open) => {
+  return withHeap(file, 2, async (open, progress) => {
+    progress.step("copying the graph");
     const drawing = show(objectAt(open, address), { depth: options.depth, limit: options.limit });
-    if (options.svg !== undefined) await writeOut(options.svg, await drawing.svg());
+    progress.stop();
+    if (options.svg !== undefined) await writeOut(options.svg, await svgOf(drawing));
     if (options.dot !== undefined) await writeOut(options.dot, drawing.dot());
     if (options.json) output.write(json({ address, text: drawing.text(), dot: drawing.dot() }));
-    else output.write(`${drawing.text()}\n`);
+    else output.write(`${shorten(drawing.text(), here())}\n`);
     return 0;
   });
+}
+
+/** @throws UsageError where the package that draws is not installed */
+async function svgOf(drawing: Drawing): Promise<string> {
+  try {
+    return await drawing.svg();
+  } catch (error) {
+    if (error instanceof HeapError && error.code === "MISSING_PACKAGE") throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function isNumber(text: string): boolean {
@@ -82,13 +93,16 @@ function isNumber(text: string): boolean {
 /** What there is more of in the second heap than in the first. */
 export const diff: Command = async (options, output) => {
   const [first, second] = operands(options, "diff FILE FILE");
-  return withHeap(first, async (before) => {
+  return withHeap(first, 2, async (before, progress) => {
+    progress.step("copying the graph");
     const earlier = takeSnapshot(before.heap);
-    return withHeap(second, async (after) => {
+    return withHeap(second, 2, async (after, progress) => {
+      progress.step("copying the graph");
       const changes = [...takeSnapshot(after.heap).diff(earlier)].map(([type, delta]) => ({
         type: plainText(type),
         ...delta,
       }));
+      progress.stop();
       output.write(
         options.json
           ? json(changes)
@@ -111,9 +125,12 @@ function signed(value: number): string {
 
 export const heapsnapshot: Command = async (options, output) => {
   const [file, target] = operands(options, "heapsnapshot FILE OUT");
-  return withHeap(file, async ({ heap }) => {
+  return withHeap(file, 3, async ({ heap }, progress) => {
+    progress.step("copying the graph");
     const snapshot = takeSnapshot(heap);
+    progress.step("writing");
     await writeOut(target, snapshot.devToolsChunks());
+    progress.stop();
     const written = { file: target, nodes: snapshot.nodeCount, edges: snapshot.edgeCount };
     output.write(
       options.json
@@ -126,7 +143,8 @@ export const heapsnapshot: Command = async (options, output) => {
 
 export const verifyFile: Command = async (options, output) => {
   const [file] = operands(options, "verify FILE");
-  return withHeap(file, async ({ heap }) => {
+  return withHeap(file, 2, async ({ heap }, progress) => {
+    progress.step("checking every invariant");
     let broken: HeapCorruptionError | undefined;
     try {
       verify(heap);
@@ -134,6 +152,7 @@ export const verifyFile: Command = async (options, output) => {
       if (!(error instanceof HeapCorruptionError)) throw error;
       broken = error;
     }
+    progress.stop();
     if (options.json)
       output.write(json({ file, isSound: broken === undefined, ...(broken && { error: broken.message }) }));
     else
@@ -153,13 +172,24 @@ async function writeOut(file: string, content: string | Iterable<string>): Promi
   }
 }
 
-async function withHeap(file: string, body: (open: OpenHeap) => Promise<number>): Promise<number> {
-  const open = await openHeap(file);
+/** @param steps of the progress, the loading included */
+async function withHeap(
+  file: string,
+  steps: number,
+  body: (open: OpenHeap, progress: Progress) => Promise<number>,
+): Promise<number> {
+  const progress = startProgress(steps);
   try {
-    return await body(open);
+    progress.step(`loading ${file}`);
+    const open = await openHeap(file);
+    try {
+      return await body(open, progress);
+    } finally {
+      for (const handle of Object.values(open.roots)) handle[Symbol.dispose]();
+      open.heap[Symbol.dispose]();
+    }
   } finally {
-    for (const handle of Object.values(open.roots)) handle[Symbol.dispose]();
-    open.heap[Symbol.dispose]();
+    progress.stop();
   }
 }
 

@@ -5,7 +5,7 @@ import { type Cycle, cyclesIn } from "../inspect/objgraph.js";
 import { type HeapSnapshot, takeSnapshot } from "../inspect/snapshot.js";
 import { WORD_BYTES } from "../memory/layout.js";
 import type { OpenHeap } from "./open.js";
-import { bytes, count, heading, table } from "./output.js";
+import { bytes, count, heading, shorten, table } from "./output.js";
 import type { Progress } from "./progress.js";
 
 /** The same in JSON. */
@@ -17,6 +17,10 @@ export interface HeapReport {
   readonly adoptedBytes: number;
   readonly types: readonly { type: string; count: number; bytes: number }[];
   readonly generations: readonly { generation: number; objects: number }[];
+  /** In no generation because `gc.freeze()` has set them aside. */
+  readonly frozen: number;
+  /** In no generation because they can be on no cycle: strings, and objects that refer to nothing tracked. */
+  readonly untracked: number;
   readonly retainers: readonly Retainer[];
   readonly cycles: readonly { size: number; bytes: number; types: string; isGarbage: boolean; way: string }[];
   readonly cycleCount: number;
@@ -56,20 +60,21 @@ export function reportHeap({ heap }: OpenHeap, limit: number, progress: Progress
     bytesUsed: heap.bytesUsed,
     adoptedBytes,
     types,
-    generations: generationsOf(heap),
+    ...trackedIn(heap, snapshot),
     retainers,
-    cycles: cycles.slice(-limit).reverse().map(describeCycle),
+    cycles: cycles
+      .slice(Math.max(0, cycles.length - limit))
+      .reverse()
+      .map(describeCycle),
     cycleCount: cycles.length,
   };
   return { ...report, types: types.slice(0, limit), suspects: findSuspects(report) };
 }
 
-/** Objects that keep the most alive, none of which is kept by another of the list for the whole of its own bytes. */
+/** Objects that keep the most alive. */
 function findRetainers(snapshot: HeapSnapshot, limit: number): Retainer[] {
-  const nodes: number[] = [];
-  for (let node = 1; node < snapshot.nodeCount; node++)
-    if (snapshot.address(node) !== 0) keepLargest(nodes, node, limit, (one) => snapshot.retainedSize(one));
-  return nodes.map((node) => ({
+  const sizeOf = (node: number) => snapshot.retainedSize(node);
+  return largest(objectNodes(snapshot), limit, sizeOf).map((node) => ({
     address: `0x${(snapshot.address(node) * WORD_BYTES).toString(16)}`,
     object: snapshot.describe(node),
     retainedBytes: snapshot.retainedSize(node),
@@ -77,19 +82,43 @@ function findRetainers(snapshot: HeapSnapshot, limit: number): Retainer[] {
   }));
 }
 
-/** Insertion into a short list that is ordered from large to small. */
-function keepLargest(list: number[], item: number, limit: number, measure: (item: number) => number): void {
-  const size = measure(item);
-  if (list.length === limit && (limit === 0 || measure(list[limit - 1]) >= size)) return;
-  let place = list.length;
-  while (place > 0 && measure(list[place - 1]) < size) place--;
-  list.splice(place, 0, item);
-  if (list.length > limit) list.pop();
+function* objectNodes(snapshot: HeapSnapshot): IterableIterator<number> {
+  for (let node = 1; node < snapshot.nodeCount; node++) if (snapshot.address(node) !== 0) yield node;
 }
 
-function generationsOf(heap: Heap): HeapReport["generations"] {
-  const { generations } = Heap.contextOf(heap).core;
-  return [0, 1, 2].map((generation) => ({ generation, objects: generations.size(generation) }));
+/**
+ * The so many largest, from large to small; of equals the first. Twice as many are kept at most, sorted when that many have
+ * come together: O(n log limit), whatever the limit.
+ */
+export function largest<T>(items: Iterable<T>, limit: number, measure: (item: T) => number): T[] {
+  let kept: { readonly item: T; readonly size: number; readonly order: number }[] = [];
+  let order = 0;
+  /** What does not exceed it is not among the largest. */
+  let least = Number.NEGATIVE_INFINITY;
+  const cut = () => {
+    kept.sort((one, other) => other.size - one.size || one.order - other.order);
+    kept = kept.slice(0, limit);
+    if (limit > 0 && kept.length === limit) least = kept[limit - 1].size;
+  };
+  for (const item of items) {
+    const size = measure(item);
+    if (size <= least) continue;
+    kept.push({ item, size, order: order++ });
+    if (kept.length >= limit * 2) cut();
+  }
+  cut();
+  return kept.map(({ item }) => item);
+}
+
+function trackedIn(
+  heap: Heap,
+  snapshot: HeapSnapshot,
+): Pick<HeapReport, "generations" | "frozen" | "untracked"> {
+  const { generations: tables, tracking } = Heap.contextOf(heap).core;
+  const generations = [0, 1, 2].map((generation) => ({ generation, objects: tables.size(generation) }));
+  let untracked = 0;
+  for (const node of objectNodes(snapshot)) if (!tracking.isTracked(snapshot.address(node))) untracked++;
+  return { generations, frozen: heap.gc.getFreezeCount(), untracked };
 }
 
 function describeCycle(cycle: Cycle): HeapReport["cycles"][number] {
@@ -116,8 +145,20 @@ function findSuspects(report: Omit<HeapReport, "suspects">): string[] {
   ];
 }
 
-export function reportText(report: HeapReport): string {
-  const { objects, references, types, generations, retainers, cycles, cycleCount, suspects } = report;
+/** @param folder paths under it are shown from there */
+export function reportText(report: HeapReport, folder: string): string {
+  const {
+    objects,
+    references,
+    types,
+    generations,
+    frozen,
+    untracked,
+    retainers,
+    cycles,
+    cycleCount,
+    suspects,
+  } = report;
   const outside = report.adoptedBytes > 0 ? `, and ${bytes(report.adoptedBytes)} outside the heap` : "";
   return [
     `${count(objects)} objects with ${count(references)} references: ${bytes(report.bytes)} of ${bytes(report.bytesUsed)} in use${outside}\n`,
@@ -129,12 +170,16 @@ export function reportText(report: HeapReport): string {
     heading("Generations"),
     table(
       ["generation", "objects"],
-      generations.map((one) => [String(one.generation), one.objects]),
+      [
+        ...generations.map((one): [string, number] => [String(one.generation), one.objects]),
+        ...(frozen > 0 ? [["frozen", frozen] as const] : []),
+        ["none: strings, and what can be on no cycle", untracked],
+      ],
     ),
     heading("What keeps most alive"),
     table(
       ["object", "address", "bytes", "held by"],
-      retainers.map((one) => [one.object, one.address, one.retainedBytes, one.heldBy]),
+      retainers.map((one) => [one.object, one.address, one.retainedBytes, shorten(one.heldBy, folder)]),
     ),
     heading(
       `Cycles: ${count(cycleCount)}${cycleCount > cycles.length ? `, the largest ${cycles.length}` : ""}`,
@@ -144,6 +189,8 @@ export function reportText(report: HeapReport): string {
       cycles.map((one) => [one.size, one.bytes, one.types, one.way]),
     ),
     heading("Suspects"),
-    suspects.length === 0 ? "  none\n" : suspects.map((suspect) => `  ${plainText(suspect)}\n`).join(""),
+    suspects.length === 0
+      ? "  none\n"
+      : suspects.map((suspect) => `  ${plainText(shorten(suspect, folder))}\n`).join(""),
   ].join("");
 }

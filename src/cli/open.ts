@@ -11,6 +11,8 @@ import { UsageError } from "./options.js";
 export interface OpenHeap {
   readonly heap: Heap;
   readonly roots: Readonly<Record<string, Handle<Borrowed>>>;
+  /** By root: the frames of the line that had made it, where the file says so. */
+  readonly lines: ReadonlyMap<string, string>;
 }
 
 /** A file that cannot be opened or is no sound heap: exit code 3. */
@@ -19,9 +21,10 @@ export class FileError extends Error {}
 export async function openHeap(file: string): Promise<OpenHeap> {
   try {
     const open = await Heap.load(file, { checks: { handles: { every: 1 } } });
-    for (const [name, handle] of Object.entries(open.roots)) nameRoot(handle, name);
+    const lines = new Map<string, string>();
+    for (const [name, handle] of Object.entries(open.roots)) nameRoot(handle, name, lines);
     open.heap.onLeakedHandle = () => {};
-    return open;
+    return { ...open, lines };
   } catch (error) {
     const isExpected = error instanceof HeapError || typeof (error as { code?: unknown }).code === "string";
     if (!isExpected) throw error;
@@ -29,10 +32,14 @@ export async function openHeap(file: string): Promise<OpenHeap> {
   }
 }
 
-/** What holds an object is the file's root, and no line of ours. */
-function nameRoot(handle: Handle<Borrowed>, name: string): void {
+/** What holds an object is the file's root, made by a line of the program that saved it, and by none of ours. */
+function nameRoot(handle: Handle<Borrowed>, name: string, lines: Map<string, string>): void {
   const owner = asView(handle)?.["@owner"];
-  if (typeof owner === "object") Object.assign(owner, { madeAt: `${SAVED_AS}${JSON.stringify(name)}` });
+  if (typeof owner !== "object") return;
+  const madeAt = owner.isSaved === true ? owner.madeAt : undefined;
+  if (madeAt !== undefined) lines.set(name, madeAt);
+  const line = madeAt === undefined ? "" : `, made at ${madeAt.split("\n", 1)[0]}`;
+  Object.assign(owner, { madeAt: `${SAVED_AS}${JSON.stringify(name)}${line}` });
 }
 
 /** The object at an address as `id(ref)` and the reports say it: in bytes, decimal or 0x... */

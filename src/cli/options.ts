@@ -1,5 +1,6 @@
 /** What was asked for on the command line. */
 import { parseArgs } from "node:util";
+import { parseTrace } from "../inspect/tracemalloc.js";
 
 /** Something is wrong with the command line: exit code 2. */
 export class UsageError extends Error {}
@@ -13,17 +14,21 @@ export interface Options {
   readonly depth: number;
   readonly svg: string | undefined;
   readonly dot: string | undefined;
+  readonly version: boolean;
   readonly trace: string | undefined;
+  readonly profile: readonly string[];
 }
 
 const OPTIONS = {
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
   limit: { type: "string" },
   depth: { type: "string" },
   svg: { type: "string" },
   dot: { type: "string" },
   trace: { type: "string" },
+  profile: { type: "string", multiple: true },
 } as const;
 
 /** @throws UsageError */
@@ -46,7 +51,9 @@ export function readOptions(argv: readonly string[]): Options {
     depth: readNumber("depth", values.depth, 3),
     svg: values.svg,
     dot: values.dot,
-    trace: values.trace,
+    version: values.version === true,
+    trace: checkTrace("--trace", values.trace),
+    profile: values.profile ?? [],
   };
 }
 
@@ -54,15 +61,31 @@ function parse(args: readonly string[]) {
   return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
 }
 
-/** `ouro run [options] script args`: what follows the script is the script's. */
+/** `ouro run [options] script args`: what follows the script is the script's. Any other command may have a file called `run`. */
 function operandOfRun(argv: readonly string[]): number {
-  const run = argv.indexOf("run");
-  if (run < 0) return argv.length;
-  for (let index = run + 1; index < argv.length; index++) {
-    if (!argv[index].startsWith("-")) return index;
-    if (argv[index] === "--trace" || argv[index] === "--limit") index++;
+  const command = nextOperand(argv, 0);
+  return argv[command] === "run" ? nextOperand(argv, command + 1) : argv.length;
+}
+
+/** Index of the first operand from here on, or the length. */
+function nextOperand(argv: readonly string[], from: number): number {
+  for (let index = from; index < argv.length; index++) {
+    const word = argv[index];
+    if (!word.startsWith("-") || word === "-") return index;
+    const option = (OPTIONS as Record<string, { readonly type: string } | undefined>)[word.slice(2)];
+    if (option?.type === "string") index++; // its value
   }
   return argv.length;
+}
+
+/** Before a program is started, which would end with a stack for what is refused. @throws UsageError */
+export function checkTrace(name: string, text: string | undefined): string | undefined {
+  try {
+    parseTrace(name, text);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  return text;
 }
 
 function readNumber(name: string, text: string | undefined, usual: number): number {

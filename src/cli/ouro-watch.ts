@@ -9,7 +9,7 @@ import { Heap } from "../host/heap.js";
 import { heldNow } from "../inspect/leaks.js";
 import { toPath } from "../inspect/node.js";
 import { type Timeline, timeline } from "../inspect/timeline.js";
-import { tracemalloc } from "../inspect/tracemalloc.js";
+import { allocationsByLine, tracemalloc } from "../inspect/tracemalloc.js";
 import type { AllocatingLine, HeapEnd, RunReport } from "./run-report.js";
 
 /** A heap that lives, or what was seen of it when it ended. */
@@ -21,10 +21,13 @@ interface Watched {
 
 const LINES_MAX = 100;
 const watched: Watched[] = [];
+const functions = await watchFunctions();
 
 Heap.onCreate.push((heap) => {
   const entry: Watched = { heap, timeline: timeline(heap) };
   watched.push(entry);
+  const context = Heap.contextOf(heap);
+  functions?.add(context);
   // The report says it all, with who holds what: a line for each handle beside it would only be in the way.
   heap.onLeakedHandle = () => {};
   for (const name of ["shutdown", Symbol.dispose] as const) {
@@ -34,6 +37,7 @@ Heap.onCreate.push((heap) => {
       value: () => {
         entry.end ??= look(entry, true);
         end.call(heap);
+        if (context.isDisposed) functions?.remove(context);
       },
     });
   }
@@ -42,9 +46,23 @@ Heap.onCreate.push((heap) => {
 process.on("exit", () => {
   const folder = process.env.OUROHEAP_REPORT;
   if (folder === undefined || watched.length === 0) return;
-  const report: RunReport = { heaps: watched.map((entry) => entry.end ?? look(entry, false)) };
+  const profiles = functions?.stop() ?? [];
+  const report: RunReport = { heaps: watched.map((entry) => entry.end ?? look(entry, false)), profiles };
   writeFileSync(join(folder, `${process.pid}-${threadId}.json`), JSON.stringify(report));
 });
+
+/** The reader of programs is loaded only where functions are named. */
+async function watchFunctions() {
+  const names = JSON.parse(process.env.OUROHEAP_PROFILE ?? "[]") as string[];
+  if (names.length === 0) return undefined;
+  const { FunctionWatch } = await import("./watch-functions.js");
+  try {
+    return new FunctionWatch(names);
+  } catch (error) {
+    console.error(`ouro: --profile does not work here: ${(error as Error).message}`);
+    return undefined;
+  }
+}
 
 function look({ heap, timeline }: Watched, isShutDown: boolean): HeapEnd {
   const collections = timeline.toString();
@@ -54,11 +72,9 @@ function look({ heap, timeline }: Watched, isShutDown: boolean): HeapEnd {
 
 function linesOf(heap: Heap): AllocatingLine[] {
   if (!tracemalloc.isTracing(heap)) return [];
-  return tracemalloc
-    .snapshot(heap)
-    .statistics("line")
+  return allocationsByLine(heap)
     .slice(0, LINES_MAX)
-    .map(({ key, bytes, objects }) => ({ line: key, bytes, objects, source: sourceOf(key) }));
+    .map((one) => ({ ...one, source: sourceOf(one.line) }));
 }
 
 /** The text of a line `file:12`. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from "node:fs";
 import { plainText } from "../inspect/escape.js";
 /** The command `ouro`. */
 import { backrefs, type Command, diff, heapsnapshot, refs, report, roots, verifyFile } from "./commands.js";
@@ -28,6 +29,10 @@ const output: Output = {
 
 async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv);
+  if (options.version) {
+    output.write(`${version()}\n`);
+    return 0;
+  }
   if (options.command === "" || options.help) {
     output.write(HELP);
     return options.help ? 0 : USAGE;
@@ -39,6 +44,13 @@ async function main(argv: readonly string[]): Promise<number> {
   return COMMANDS[options.command](options, output);
 }
 
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return version;
+}
+
 /** Whoever reads the output may stop early (`ouro report app.heap | head`): the rest is written to nobody. */
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -48,7 +60,7 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (error instanceof UsageError) {
-    output.note(`${error.message}\n"ouro --help" says how.\n`);
+    output.note(`${plainText(error.message)}\n"ouro --help" says how.\n`);
     process.exitCode = USAGE;
   } else if (error instanceof FileError) {
     output.note(`${plainText(error.message)}\n`);

@@ -1,4 +1,5 @@
 /** Text for people: tables, numbers, and nothing that a value of the program could do to a terminal. */
+import { pathToFileURL } from "node:url";
 import { plainText } from "../inspect/escape.js";
 
 /** Where a command writes, and whether a person is watching. */
@@ -46,6 +47,16 @@ export function bytes(value: number): string {
   let unit = 0;
   for (; amount >= 1024 && unit < units.length - 1; unit++) amount /= 1024;
   return `${unit === 0 ? amount : amount.toPrecision(3)} ${units[unit]}`;
+}
+
+/** The folder that paths are shown from. */
+export function here(): string {
+  return pathToFileURL(process.cwd()).href;
+}
+
+/** A text in which the paths of files under a folder begin there. */
+export function shorten(text: string, folder: string): string {
+  return text.replaceAll(`${folder}/`, "");
 }
 
 /** A heading over what follows. */

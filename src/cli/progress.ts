@@ -1,39 +1,43 @@
-/** A bar for work of several steps, on a terminal, where the optional package `cli-progress` is installed; else nothing. */
+/** How far a long piece of work has come: a line on a terminal, drawn over at each step; nothing where nobody watches. */
+import { plainText } from "../inspect/escape.js";
 
 export interface Progress {
   /** The next step begins. */
   step(what: string): void;
+  /** It is over: the line goes away. */
   stop(): void;
 }
 
-interface Bar {
-  start(total: number, value: number, payload: object): void;
-  update(value: number, payload: object): void;
-  stop(): void;
+/** Where it is shown. */
+interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
 }
 
-const SILENT: Progress = { step: () => {}, stop: () => {} };
+const BAR_WIDTH = 20;
+/** Where a terminal does not say how wide it is. */
+const COLUMNS = 80;
+/** Back to the start of the line, and nothing on it. */
+const CLEAR_LINE = "\r\u001b[K";
 
-export async function startProgress(steps: number): Promise<Progress> {
-  if (!process.stderr.isTTY) return SILENT;
-  // A variable: the package is not there for everybody, and no bundler is to look for it.
-  const name = "cli-progress";
-  try {
-    const { default: library } = (await import(name)) as {
-      default: { SingleBar: new (options: object) => Bar };
-    };
-    const bar = new library.SingleBar({
-      format: "[{bar}] {what}",
-      stream: process.stderr,
-      clearOnComplete: true,
-    });
-    let done = 0;
-    bar.start(steps, 0, { what: "" });
-    return {
-      step: (what) => bar.update(done++, { what }),
-      stop: () => bar.stop(),
-    };
-  } catch {
-    return SILENT;
-  }
+export function startProgress(steps: number, terminal: Terminal = process.stderr): Progress {
+  if (terminal.isTTY !== true) return { step: () => {}, stop: () => {} };
+  let done = 0;
+  let isShown = false;
+  return {
+    step(what) {
+      // One column less: a full line would wrap on some terminals.
+      const columns = (terminal.columns || COLUMNS) - 1;
+      const filled = Math.min(BAR_WIDTH, Math.round((done / steps) * BAR_WIDTH));
+      const bar = "=".repeat(filled).padEnd(BAR_WIDTH);
+      terminal.write(`${CLEAR_LINE}${`[${bar}] ${plainText(what)}`.slice(0, columns)}`);
+      done++;
+      isShown = true;
+    },
+    stop() {
+      if (isShown) terminal.write(CLEAR_LINE);
+      isShown = false;
+    },
+  };
 }

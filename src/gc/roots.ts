@@ -8,6 +8,7 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
+  PERMANENT,
   TYPE_ID_MASK,
   TYPE_ID_STRING,
 } from "../memory/layout.js";
@@ -43,7 +44,10 @@ function findRoots(core: Core): Root[] {
   const { i32 } = core.memory;
   const { internal, objects } = countInternal(core);
   const untracked = objects.filter((object) => !tracking.isTracked(object));
-  const ordered = [...[2, 1, 0].flatMap((generation) => [...generations.objects(generation)]), ...untracked];
+  const ordered = [
+    ...[2, PERMANENT, 1, 0].flatMap((generation) => [...generations.objects(generation)]),
+    ...untracked,
+  ];
   return ordered
     .map((object) => ({ object, count: i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT] }))
     .filter(({ count }) => count > 0);

@@ -4,6 +4,9 @@
  * forbidden (a Content-Security-Policy without 'unsafe-eval') closures do the same.
  */
 
+/** What stacks name as the file of these functions: the file that made them would be a bundle's. */
+export const COMPILED_FILE = "ouroheap:compiled";
+
 /** Whether this process lets functions be made from text. */
 export const canCompile: boolean = (() => {
   try {
@@ -25,7 +28,8 @@ export function compile<F>(
   isAllowed: boolean,
 ): F {
   if (!isAllowed) return fallback();
-  return new Function(...Object.keys(captured), `"use strict"; ${text}`)(...Object.values(captured)) as F;
+  const body = `"use strict"; ${text}\n//# sourceURL=${COMPILED_FILE}`;
+  return new Function(...Object.keys(captured), body)(...Object.values(captured)) as F;
 }
 
 /** Count 1 and the type word as the one number whose bits they are: a single store. */

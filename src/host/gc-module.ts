@@ -14,6 +14,7 @@ import {
   PERMANENT,
   WORD_BYTES,
 } from "../memory/layout.js";
+import { plainText } from "../memory/plain-text.js";
 import { objectBytes } from "../object/size.js";
 import type { Context } from "./context.js";
 import { checkBytes } from "./foreign.js";
@@ -391,7 +392,7 @@ class DebugListener implements CollectorListener {
     if (!this.has(DEBUG_COLLECTABLE)) return;
     for (const object of objects)
       this.texts.push(
-        `gc: collectable <${this.context.binder.typeOf(object).name} 0x${(object * WORD_BYTES).toString(16)}>\n`,
+        `gc: collectable <${plainText(this.context.binder.typeOf(object).name)} 0x${(object * WORD_BYTES).toString(16)}>\n`,
       );
   }
   onEnd({ collected, uncollectable }: CollectionResult): void {

@@ -10,6 +10,7 @@
  */
 import { DoubleReleaseError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, CONTROL_ROOT_COUNT, CONTROL_USER_CODE, HEADER_SERIAL } from "../memory/layout.js";
+import { plainText } from "../memory/plain-text.js";
 import { objectBytes } from "../object/size.js";
 import type { BoundType } from "./bind.js";
 import { compile } from "./compile.js";
@@ -30,6 +31,8 @@ export interface HandleRecord {
   releasedAt?: string;
   /** Whether `releasedAt` is worth a stack too: not for most of the handles that are recorded one in many. */
   notesRelease?: boolean;
+  /** `madeAt` is a line of the program that saved this heap. */
+  isSaved?: boolean;
   /** Dropped by JavaScript and told so: it still counts as a root. */
   isReported?: boolean;
 }
@@ -131,6 +134,19 @@ export class HandleTracker {
     if (sampler !== undefined && sampler.skip > 0) sampler.skip--;
     else this.note(borrow, this.otherSamplers);
     return borrow;
+  }
+
+  /** A handle of a loaded heap, with the line that had made it in the heap that was saved, if lines are kept here at all. */
+  restore(type: BoundType, object: Address, madeAt: string): View {
+    if (!this.options.isRecording) return this.own(type, object);
+    this.i32[CONTROL_ROOT_COUNT]++;
+    this.countRoot(object, 1);
+    const handle = new type.View(object, this.i32[object + HEADER_SERIAL]);
+    const record = this.watch(handle, madeAt) as RecordedHandle;
+    record.notesRelease = true;
+    record.isSaved = true;
+    this.records.add(record);
+    return handle;
   }
 
   /** A reference that JavaScript holds without a handle: a pool's to what is in it. */
@@ -373,7 +389,7 @@ function releaseTwice(handle: View): void {
   // The heap that ends has dropped every handle's reference; a disposer that then releases its own does nothing wrong.
   if (handle["@type"].context.isEnding && !handle["@type"].context.isDisposed) return;
   if (handle["@serial"] !== RELEASED) stale(handle);
-  const { name } = handle["@type"];
+  const name = plainText(handle["@type"].name);
   const { madeAt, releasedAt } = sitesOf(handle);
   throw new DoubleReleaseError(
     `This handle to a ${name} was released already.${sites(madeAt, releasedAt)}`,

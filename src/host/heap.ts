@@ -3,6 +3,7 @@ import { Core } from "../gc/core.js";
 import { verifyMemory } from "../gc/verify.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import { type Memory, reserveMemory } from "../memory/memory.js";
+import { plainLines, plainText } from "../memory/plain-text.js";
 import { Binder } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
@@ -84,10 +85,10 @@ export class Heap implements Disposable {
    * down. Default: console.warn.
    */
   onLeakedHandle: (leak: LeakedHandle) => void = ({ when, count, typeName, madeAt }) => {
-    const name = JSON.stringify(typeName).slice(1, -1); // nothing in it may act on a terminal
+    const name = plainText(typeName);
     const handles = count === 1 ? `a handle to a ${name} was` : `${count} handles to a ${name} were`;
     const what = when === "dropped" ? "dropped without release" : "not released before the heap ended";
-    console.warn(`Ouroheap: ${handles} ${what}; made at\n  ${madeAt.replaceAll("\n", "\n  ")}`);
+    console.warn(`Ouroheap: ${handles} ${what}; made at\n  ${plainLines(madeAt).replaceAll("\n", "\n  ")}`);
   };
   private readonly context: Context;
 

@@ -28,10 +28,11 @@ export class HeldHandles implements HeldReferences {
   /** Those asked in the collection under way. */
   private asked: ForeignRecord[] = [];
   private snapshots: Snapshot[] = [];
-  /** Holders with shown items, and how many they have of their own. */
-  private shown: { readonly holder: Address; readonly length: number }[] = [];
+  /** Holders with shown items, and how many they have and have room for without. */
+  private shown: { readonly holder: Address; readonly length: number; readonly capacity: number }[] = [];
   /** Objects whose count was raised because a second value names the same handle. */
   private raised: Address[] = [];
+  private asking = 0;
   private readonly table: { recordOf(object: Address): ForeignRecord | undefined };
 
   constructor(context: Context, table: { recordOf(object: Address): ForeignRecord | undefined }) {
@@ -49,9 +50,15 @@ export class HeldHandles implements HeldReferences {
     for (const records of this.byGeneration) records.delete(record);
   }
 
+  /** Whether some value's `traverse` is running. */
+  get isAsking(): boolean {
+    return this.asking > 0;
+  }
+
   /** The live handles that a value names now. Runs user code; what that throws is reported, and nothing is named then. */
   handlesOf(record: ForeignRecord): View[] {
     const handles = new Set<View>();
+    this.asking++;
     this.context.inside++;
     try {
       for (const named of record.traverse?.(record.value) ?? []) {
@@ -70,6 +77,7 @@ export class HeldHandles implements HeldReferences {
       return [];
     } finally {
       this.context.inside--;
+      this.asking--;
     }
     return [...handles];
   }
@@ -120,7 +128,7 @@ export class HeldHandles implements HeldReferences {
     const { i32 } = this;
     const { foreign } = this.context.core;
     const live = handles.filter(isOwned);
-    const length = foreign.itemCount(holder);
+    const before = foreign.itemCount(holder);
     try {
       foreign.showItems(
         holder,
@@ -130,7 +138,7 @@ export class HeldHandles implements HeldReferences {
       if (!(error instanceof OutOfMemoryError)) throw error;
       return;
     }
-    this.shown.push({ holder, length });
+    this.shown.push({ holder, ...before });
     for (const view of live) {
       if (!claimed.has(view)) claimed.add(view);
       else {
@@ -142,7 +150,7 @@ export class HeldHandles implements HeldReferences {
   }
 
   hide(): void {
-    for (const { holder, length } of this.shown) this.context.core.foreign.hideItems(holder, length);
+    for (const { holder, ...before } of this.shown) this.context.core.foreign.hideItems(holder, before);
     for (const object of this.raised) this.i32[object + HEADER_REFCOUNT]--;
     this.shown = [];
     this.raised = [];

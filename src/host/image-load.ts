@@ -5,7 +5,6 @@ import { checkRuns, ImagePages } from "../gc/image-pages.js";
 import { bytesOf, Checksum } from "../memory/checksum.js";
 import { ImageError, InvalidArgumentError } from "../memory/errors.js";
 import {
-  type Address,
   CONTROL_BYTE_THRESHOLD,
   CONTROL_COUNTS,
   CONTROL_LONG_LIVED_PENDING,
@@ -43,6 +42,7 @@ import type { Context } from "./context.js";
 import type { Heap, HeapOptions } from "./heap.js";
 import { type ImageSource, openSource } from "./image-io.js";
 import { imageTypes } from "./image-layouts.js";
+import { isSavedLine } from "./image-lines.js";
 import type { Metadata } from "./image-save.js";
 import { invalid, planTypes } from "./image-types.js";
 import { show } from "./schema.js";
@@ -309,6 +309,8 @@ function parseMetadata(bytes: Uint8Array): Metadata {
   const isRoot = (root: unknown) =>
     Array.isArray(root) && typeof root[0] === "string" && Number.isInteger(root[1]) && root[1] > 0;
   if (!Array.isArray(roots) || !roots.every(isRoot)) invalid("its roots are no names and addresses");
+  for (const [name, , madeAt] of roots as Metadata["roots"])
+    if (!isSavedLine(madeAt)) invalid(`the line that made the root ${show(name)} is ${show(madeAt)}`);
   const isTombstone = (stone: { value?: unknown; disposer?: unknown } | null) =>
     stone === null || (typeof stone?.value === "string" && typeof stone.disposer === "string");
   if (!Array.isArray(foreign) || !foreign.every(isTombstone)) invalid("its foreign values have no names");
@@ -371,9 +373,12 @@ function restoreGc(context: Context, gc: Metadata["gc"]): void {
 }
 
 /** Without a prototype: a root may have any name. */
-function handlesTo(context: Context, roots: readonly (readonly [string, Address])[]): LoadedHeap["roots"] {
+function handlesTo(context: Context, roots: Metadata["roots"]): LoadedHeap["roots"] {
   const handles = Object.create(null) as Record<string, Handle<Borrowed>>;
-  for (const [name, object] of roots)
-    handles[name] = context.binder.typeOf(object).handle(object) as unknown as Handle<Borrowed>;
+  for (const [name, object, madeAt] of roots) {
+    const type = context.binder.typeOf(object);
+    const handle = madeAt === undefined ? type.handle(object) : context.handles.restore(type, object, madeAt);
+    handles[name] = handle as unknown as Handle<Borrowed>;
+  }
   return handles;
 }

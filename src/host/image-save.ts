@@ -37,6 +37,7 @@ import {
   WORD_BYTES,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
+import { SavedLines } from "./image-lines.js";
 import { describeTypes, type TypeEntry } from "./image-types.js";
 import { show } from "./schema.js";
 import type { Borrowed } from "./types.js";
@@ -50,10 +51,13 @@ export interface SaveOptions {
   readonly roots?: Readonly<Record<string, Borrowed>>;
 }
 
+type SavedRoot = readonly [name: string, object: Address, madeAt?: string];
+
 /** What an image says in JSON. */
 export interface Metadata {
   readonly types: readonly TypeEntry[];
-  readonly roots: readonly (readonly [name: string, object: Address])[];
+  /** With the frames of the line that made the handle, where that was recorded: readers of before pass over them. */
+  readonly roots: readonly SavedRoot[];
   /** In address order: constructor and disposer of each value that stayed behind; null for one disposed before. */
   readonly foreign: readonly ({ readonly value: string; readonly disposer: string } | null)[];
   readonly gc: {
@@ -100,18 +104,22 @@ function requireIdle(context: Context): void {
   if (context.isInside) throw new HeapBusyError("saved", "an operation that has called the program back");
 }
 
-function rootsOf(context: Context, options: SaveOptions): [string, Address][] {
+function rootsOf(context: Context, options: SaveOptions): SavedRoot[] {
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError(`The options of heap.save must be an object, got ${show(options)}.`);
   const { roots } = options;
+  const lines = new SavedLines(context);
+  const root = (name: string, object: Address, ref?: unknown): SavedRoot => {
+    const madeAt = lines.of(object, ref);
+    return madeAt === undefined ? [name, object] : [name, object, madeAt];
+  };
   if (roots === undefined)
-    return heldFromOutside(context.core, context.pools.atHand()).map((object, index) => [
-      `#${index + 1}`,
-      object,
-    ]);
+    return heldFromOutside(context.core, context.pools.atHand()).map((object, index) =>
+      root(`#${index + 1}`, object),
+    );
   if (typeof roots !== "object" || roots === null)
     throw new InvalidArgumentError(`\`roots\` must be an object of references by name, got ${show(roots)}.`);
-  return Object.entries(roots).map(([name, ref]) => [name, context.heap.weakref.address(ref)]);
+  return Object.entries(roots).map(([name, ref]) => root(name, context.heap.weakref.address(ref), ref));
 }
 
 function describe(context: Context, writer: ImageWriter, roots: Metadata["roots"]): Metadata {

@@ -9,6 +9,7 @@ import {
   CONTROL_USER_CODE,
   CONTROL_WEAKREFS,
 } from "../memory/layout.js";
+import { plainText } from "../memory/plain-text.js";
 import type { Context } from "./context.js";
 import { typeName } from "./ownership.js";
 
@@ -86,7 +87,7 @@ function tellGarbage(context: Context): void {
   const { length } = gc.garbage;
   if (length === 0 || (flags & DEBUG_SAVEALL) !== 0) return;
   const text = `gc: ${length} uncollectable objects at shutdown`;
-  const list = [...gc.garbage].map((object) => `<${typeName(object)}>`).join(", ");
+  const list = [...gc.garbage].map((object) => `<${plainText(typeName(object))}>`).join(", ");
   gc.debugSink(
     (flags & DEBUG_UNCOLLECTABLE) === 0
       ? `${text}; use gc.setDebug(DEBUG.UNCOLLECTABLE) to list them\n`

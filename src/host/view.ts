@@ -10,6 +10,7 @@
  */
 import { UseAfterReleaseError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL } from "../memory/layout.js";
+import { plainText } from "../memory/plain-text.js";
 import type { BoundType } from "./bind.js";
 import type { HandleRecord } from "./handle.js";
 
@@ -72,7 +73,8 @@ export function addressOf(view: View): Address {
 
 /** Why a view cannot be used: its handle was released, or the object it borrowed is gone. */
 export function stale(view: View): never {
-  const { name, context } = view["@type"];
+  const { context } = view["@type"];
+  const name = plainText(view["@type"].name);
   context.requireOpen();
   if (view["@serial"] !== RELEASED)
     throw new UseAfterReleaseError(

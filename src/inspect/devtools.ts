@@ -75,12 +75,12 @@ const CHUNK_CHARACTERS = 1 << 16;
 const TEXT_LENGTH_MAX = 2 ** 29 - 2 ** 16;
 
 /** @throws HeapError "SNAPSHOT_TOO_LARGE" */
-export function devToolsText(graph: ObjectGraph): string {
+export function devToolsText(graph: ObjectGraph, lengthMax = TEXT_LENGTH_MAX): string {
   const chunks: string[] = [];
   let length = 0;
   for (const chunk of devToolsChunks(graph)) {
     length += chunk.length;
-    if (length > TEXT_LENGTH_MAX)
+    if (length > lengthMax)
       throw new HeapError(
         "SNAPSHOT_TOO_LARGE",
         `The .heapsnapshot of ${graph.nodeCount} objects is longer than a string can be; write the pieces of devToolsChunks() to a file.`,

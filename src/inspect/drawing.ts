@@ -4,6 +4,7 @@ import type { Borrowed } from "../host/types.js";
 import { asView } from "../host/view.js";
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
 import { WORD_BYTES } from "../memory/layout.js";
+import { requireOptions } from "./arguments.js";
 import { edgeName, holdOf, holdText, nodeText } from "./edge-name.js";
 import { markupText } from "./escape.js";
 import { edgeSource } from "./graph.js";
@@ -55,9 +56,12 @@ export class Drawing {
     const view = asView(all[0]);
     if (view === undefined)
       throw new InvalidArgumentError(`Expected references to heap objects, got ${show(all[0] ?? refs)}.`);
+    requireOptions(options, direction === "back" ? "showBackrefs" : "showRefs");
     const { depth = 3, limit = 10 } = options;
-    if (!(depth >= 0 && limit >= 0))
-      throw new InvalidArgumentError("depth and limit are numbers of at least 0.");
+    if (!(isAmount(depth) && isAmount(limit)))
+      throw new InvalidArgumentError(
+        `depth and limit are numbers of at least 0, got ${show(depth)} and ${show(limit)}.`,
+      );
     this.direction = direction;
     this.snapshot = takeSnapshot(view["@type"].context.heap);
     this.starts = all.map((ref) => this.snapshot.nodeOf(ref)!);
@@ -193,6 +197,10 @@ export class Drawing {
   async svg(graphviz?: Graphviz): Promise<string> {
     return (graphviz ?? (await loadGraphviz())).dot(this.dot());
   }
+}
+
+function isAmount(value: unknown): boolean {
+  return typeof value === "number" && value >= 0;
 }
 
 /** In a variable, so that a bundler does not take an optional package for a required one. */

@@ -1,14 +1,10 @@
 /** Values of the program in text for terminals, DOT and JSON: nothing in them may act as anything but text. */
 
-/** Control characters, and those that turn or break lines where they are shown. */
-const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]|\p{Cs}/gu;
+import { plainText } from "../memory/plain-text.js";
 
-/** The same text with every character that would act on a terminal written as \u{...}. */
-export function plainText(text: string): string {
-  return text.replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
-}
+export { plainText };
 
-/** The same for a line of source text, whose tabs become blanks. */
+/** `plainText` for a line of source text, whose tabs become blanks. */
 export function plainLine(text: string): string {
   return plainText(text.replaceAll("\t", "  "));
 }

@@ -2,6 +2,7 @@
 import type { Context } from "../host/context.js";
 import { isOwned, type RecordedHandle } from "../host/handle.js";
 import type { View } from "../host/view.js";
+import { HeapBusyError } from "../memory/errors.js";
 import type { Address } from "../memory/layout.js";
 import type { RootHold } from "./graph.js";
 
@@ -21,8 +22,12 @@ export interface Holds {
   readonly pooled: ReadonlySet<Address>;
 }
 
-/** Ask every value for its handles, then note who holds what. Runs user code: `traverse`. */
+/**
+ * Ask every value for its handles, then note who holds what. Runs user code: `traverse`.
+ * @throws HeapBusyError where a `traverse` asks for this: it would be called to answer, without end
+ */
 export function findHolds(context: Context): Holds {
+  if (context.foreign.held.isAsking) throw new HeapBusyError("looked into", "`traverse` of an adopted value");
   const asked = context.foreign
     .list()
     .filter((record) => record.traverse !== undefined)

@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 
+export type { Frame } from "../host/stack.js";
 export type { Drawing, DrawingOptions, Graphviz } from "./drawing.js";
 export { showBackrefs, showRefs } from "./drawing.js";
 export type { RootHold } from "./graph.js";
@@ -18,7 +19,6 @@ export type { Root, RootGroup } from "./roots.js";
 export { rootGroups, roots, rootsOf } from "./roots.js";
 export type { HeapSnapshot, Reference, TypeDelta, TypeTotal } from "./snapshot.js";
 export { takeSnapshot } from "./snapshot.js";
-export type { Frame } from "./stack.js";
 export type { CollectionEvent, Timeline, TimelineOptions, TimelineSummary, TraceEvents } from "./timeline.js";
 export { timeline } from "./timeline.js";
 export type {

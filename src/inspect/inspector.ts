@@ -39,6 +39,8 @@ export interface Script {
 export class Inspector {
   /** All scripts, by number. */
   readonly scripts = new Map<string, Script>();
+  /** Called for each that is loaded from now on, before it runs. */
+  onScript: ((scriptId: string, script: Script) => void) | undefined;
   private readonly session: InspectorSession;
 
   /** @throws HeapError "NO_INSPECTOR" */
@@ -53,10 +55,16 @@ export class Inspector {
     this.session.connect();
     // A `debugger` statement would stop this thread, which is the one that could let it go on.
     this.session.on("Debugger.paused", () => this.post("Debugger.resume", {}));
-    this.session.on("Debugger.scriptParsed", ({ params }: { params: Script & { scriptId: string } }) =>
-      this.scripts.set(params.scriptId, params),
-    );
+    this.session.on("Debugger.scriptParsed", ({ params }: { params: Script & { scriptId: string } }) => {
+      this.scripts.set(params.scriptId, params);
+      this.onScript?.(params.scriptId, params);
+    });
     this.post("Debugger.enable", {});
+  }
+
+  /** The text of a script as it runs. */
+  sourceOf(scriptId: string): string {
+    return this.post("Debugger.getScriptSource", { scriptId }).scriptSource;
   }
 
   post<Method extends keyof Answers>(method: Method, params: object): Answers[Method] {

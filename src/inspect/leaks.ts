@@ -5,6 +5,7 @@ import { addressOf, asView } from "../host/view.js";
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, CONTROL_ROOT_COUNT, HEADER_SERIAL, TYPE_NAME } from "../memory/layout.js";
 import { objectBytes } from "../object/size.js";
+import { requireArray, requireOptions } from "./arguments.js";
 import { plainText } from "./escape.js";
 import { type HeapSnapshot, takeSnapshot } from "./snapshot.js";
 import { tracemalloc } from "./tracemalloc.js";
@@ -62,7 +63,7 @@ export class LeakError extends HeapError {
  * What `body` allocated and is still alive after it, and who holds it. A full collection runs before and after the body, and
  * asynchronous disposals are awaited for an asynchronous one. What is held only by a declared cache is left out. Costs two
  * collections and a snapshot: O(heap).
- * @throws what the body throws
+ * @throws what the body throws; InvalidArgumentError, HeapDisposedError
  */
 export function findLeaks(heap: Heap, body: () => Promise<void>, options?: LeakOptions): Promise<LeakReport>;
 export function findLeaks(heap: Heap, body: () => void, options?: LeakOptions): LeakReport;
@@ -73,7 +74,11 @@ export function findLeaks(
 ): LeakReport | Promise<LeakReport> {
   if (typeof body !== "function")
     throw new InvalidArgumentError("findLeaks takes a heap and a function that uses it.");
-  const caches = [...declaredCaches(heap), ...(options.caches ?? []).map(identify)];
+  requireOptions(options, "findLeaks");
+  const { caches: more = [] } = options;
+  requireArray(more, "`caches`");
+  Heap.contextOf(heap).requireOpen();
+  const caches = [...declaredCaches(heap), ...more.map(identify)];
   const before = new Census(heap);
   const result = body();
   if (typeof (result as { then?: unknown } | undefined)?.then !== "function")

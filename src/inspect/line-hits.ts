@@ -30,6 +30,15 @@ export interface HitPlace {
   readonly isReturn: boolean;
 }
 
+/** A function in the text of a script. */
+export interface FunctionPlace {
+  readonly name: string;
+  readonly start: ScriptPlace;
+  /** Any place that is in this function and in none that is nested in it. */
+  readonly inside: ScriptPlace;
+  readonly end: ScriptPlace;
+}
+
 type Watchable = (...args: never[]) => unknown;
 
 /** What breakpoints find by a name that no program has; as long as it is there, somebody watches. */
@@ -74,24 +83,41 @@ export class LineHits {
     Reflect.deleteProperty(globalThis, HOOK);
   }
 
+  /** Look at each script that is loaded from now on, before it runs: whoever does may watch functions of it. */
+  onScript(see: (scriptId: string, url: string, source: () => string) => void): void {
+    this.inspector.onScript = (scriptId, { url }) =>
+      see(scriptId, url, () => this.inspector.sourceOf(scriptId));
+  }
+
   private watch(target: Watchable): void {
     const { start, code } = this.locate(target);
+    const name = target.name === "" ? "(anonymous)" : target.name;
+    this.watchAt({ name, start, inside: start, end: endOf(start, code) });
+  }
+
+  /**
+   * Watch a function of a script.
+   * @param isWanted asked of the script's file and of its source's, where either will do
+   */
+  watchAt(
+    { name, start, inside, end }: FunctionPlace,
+    isWanted: (file: string) => boolean = () => true,
+  ): void {
     const script = this.inspector.scripts.get(start.scriptId);
-    const source = this.inspector.post("Debugger.getScriptSource", { scriptId: start.scriptId }).scriptSource;
-    const end = endOf(start, code);
-    const toSource = this.mapper(script, source);
+    const toSource = this.mapper(script, this.inspector.sourceOf(start.scriptId));
     const first = toSource(start);
     const last = toSource(end);
+    if (!isWanted(toPath(script?.url ?? "") ?? "") && !isWanted(first.file)) return;
     const index = this.functions.length;
     this.functions.push({
-      name: target.name === "" ? "(anonymous)" : target.name,
+      name,
       file: first.file,
       firstLine: first.line,
       lastLine: last.file === first.file ? Math.max(first.line, last.line) : first.line,
       text: first.text.split(/\r\n|[\n\r]/),
     });
     const { locations } = this.inspector.post("Debugger.getPossibleBreakpoints", {
-      start,
+      start: inside,
       end,
       restrictToFunction: true,
     });

@@ -1,13 +1,8 @@
 /** What each line of a function adds to a heap, printed as Python's `memory_profiler` does. */
-import type { BlockWatcher } from "../alloc/page.js";
-import type { Core } from "../gc/core.js";
-import type { Context } from "../host/context.js";
 import { Heap } from "../host/heap.js";
-import { show } from "../host/schema.js";
-import { InvalidArgumentError } from "../memory/errors.js";
-import { type Address, PAGE_BLOCK_WORDS, PAGE_USED, WORD_BYTES } from "../memory/layout.js";
+import { requireArray, requireFunction, requireOptions } from "./arguments.js";
 import { plainLine } from "./escape.js";
-import { type HitPlace, LineHits, type WatchedFunction } from "./line-hits.js";
+import { LineProfiler } from "./line-profiler.js";
 
 /** A line of a profiled function. */
 export interface ProfiledLine {
@@ -55,7 +50,7 @@ export class LineProfile<R> {
 
   /** The tables of all functions, as `memory_profiler` prints them; with two more columns if there are adopted bytes. */
   toString(): string {
-    return this.functions.map(tableOf).join("\n\n");
+    return profileText(this.functions);
   }
 }
 
@@ -79,13 +74,12 @@ export function profileLines<R>(heap: Heap, run: () => R, options?: LineProfileO
 export function profileLines(heap: Heap, run: () => unknown, options: LineProfileOptions = {}): unknown {
   const context = Heap.contextOf(heap);
   context.requireOpen();
-  const { functions = [run] } = options ?? {};
-  if (!Array.isArray(functions))
-    throw new InvalidArgumentError(`\`functions\` must be an array of functions, got ${show(functions)}.`);
-  for (const one of [run, ...functions])
-    if (typeof one !== "function")
-      throw new InvalidArgumentError(`profileLines takes functions, got ${show(one)}.`);
-  const profiler = new LineProfiler(context, [...new Set(functions)]);
+  requireFunction(run, "What profileLines runs");
+  requireOptions(options, "profileLines");
+  const { functions = [run] } = options;
+  requireArray(functions, "`functions`");
+  for (const one of functions) requireFunction(one, "Each of `functions`");
+  const profiler = new LineProfiler([context], [...new Set(functions)]);
   let result: unknown;
   try {
     result = run();
@@ -103,142 +97,14 @@ export function profileLines(heap: Heap, run: () => unknown, options: LineProfil
   );
 }
 
-// -- measuring ------------------------------------------------------------------------------------
-
-/** Bytes of the blocks in use, to the byte: `heap.bytesUsed` counts whole pages. */
-class LiveBytes implements BlockWatcher {
-  bytes: number;
-  private readonly core: Core;
-
-  constructor(core: Core) {
-    this.core = core;
-    const { allocator, memory } = core;
-    allocator.watch(this);
-    // From here on nothing that a class has still to hand out counts as used.
-    this.bytes = 0;
-    for (const { descriptor } of allocator.pageRuns())
-      this.bytes +=
-        memory.i32[descriptor + PAGE_USED] * memory.i32[descriptor + PAGE_BLOCK_WORDS] * WORD_BYTES;
-  }
-  taken(_block: Address, words: number): void {
-    this.bytes += words * WORD_BYTES;
-  }
-  given(_block: Address, words: number): void {
-    this.bytes -= words * WORD_BYTES;
-  }
-  nextGap(): number {
-    return 0;
-  }
-  stop(): void {
-    this.core.allocator.unwatch(this);
-  }
-}
-
-/** The sums of a line while it is profiled. */
-interface Sums {
-  bytes: number;
-  bytesIncrement: number;
-  adoptedBytes: number;
-  adoptedBytesIncrement: number;
-}
-
-/** A function under way: the line that runs, and what the heap held when it began. */
-interface Running {
-  sums: Sums | undefined;
-  bytes: number;
-  adoptedBytes: number;
-}
-
-class LineProfiler {
-  private readonly context: Context;
-  private readonly live: LiveBytes;
-  private readonly hits: LineHits;
-  /** By place: how often it was reached. */
-  private readonly reached: number[] = [];
-  /** By function: the lines that ran. */
-  private readonly sums: Map<number, Sums>[];
-  private readonly running: Running[];
-
-  constructor(context: Context, functions: readonly ((...args: never[]) => unknown)[]) {
-    this.context = context;
-    this.sums = functions.map(() => new Map());
-    this.running = functions.map(() => ({ sums: undefined, bytes: 0, adoptedBytes: 0 }));
-    this.live = new LiveBytes(context.core);
-    try {
-      this.hits = new LineHits(functions, (place) => this.hit(place));
-    } catch (error) {
-      this.live.stop();
-      throw error;
-    }
-  }
-
-  /** End the profile. */
-  stop(): FunctionProfile[] {
-    for (const of of this.running.keys()) this.endLine(of);
-    this.hits.stop();
-    this.live.stop();
-    return this.hits.functions.map((one, of) => this.profileOf(one, of));
-  }
-
-  private hit(index: number): void {
-    const place = this.hits.places[index];
-    this.reached[index] = (this.reached[index] ?? 0) + 1;
-    this.endLine(place.of);
-    if (!place.isReturn) this.beginLine(place);
-  }
-
-  private endLine(of: number): void {
-    const { sums, bytes, adoptedBytes } = this.running[of];
-    if (sums === undefined) return;
-    this.running[of].sums = undefined;
-    sums.bytes = this.live.bytes;
-    sums.bytesIncrement += sums.bytes - bytes;
-    sums.adoptedBytes = this.context.foreign.bytes;
-    sums.adoptedBytesIncrement += sums.adoptedBytes - adoptedBytes;
-  }
-
-  private beginLine({ of, line }: HitPlace): void {
-    let sums = this.sums[of].get(line);
-    if (sums === undefined) {
-      sums = { bytes: 0, bytesIncrement: 0, adoptedBytes: 0, adoptedBytesIncrement: 0 };
-      this.sums[of].set(line, sums);
-    }
-    const { bytes } = this.live;
-    this.running[of] = { sums, bytes, adoptedBytes: this.context.foreign.bytes };
-  }
-
-  private profileOf({ name, file, firstLine, lastLine, text }: WatchedFunction, of: number): FunctionProfile {
-    const lines: ProfiledLine[] = [];
-    for (let line = firstLine; line <= lastLine; line++) {
-      const sums = this.sums[of].get(line);
-      lines.push({
-        line,
-        text: text[line - 1] ?? "",
-        occurrences: sums === undefined ? 0 : this.occurrences(of, line),
-        bytes: sums?.bytes ?? 0,
-        bytesIncrement: sums?.bytesIncrement ?? 0,
-        adoptedBytes: sums?.adoptedBytes ?? 0,
-        adoptedBytesIncrement: sums?.adoptedBytesIncrement ?? 0,
-      });
-    }
-    return { name, file, lines };
-  }
-
-  /**
-   * A line of several statements has several places: it ran as often as the one that was reached most. The condition of a
-   * `for` is one of them, and so counts once more than the body, as in Python.
-   */
-  private occurrences(of: number, line: number): number {
-    const counts = this.hits.places.map((place, index) =>
-      place.of === of && place.line === line && !place.isReturn ? (this.reached[index] ?? 0) : 0,
-    );
-    return counts.reduce((most, count) => Math.max(most, count), 0);
-  }
-}
-
 // -- printing -------------------------------------------------------------------------------------
 
 const UNITS = ["B", "KiB", "MiB", "GiB"];
+
+/** The tables of some functions. */
+export function profileText(functions: readonly FunctionProfile[]): string {
+  return functions.map(tableOf).join("\n\n");
+}
 
 function tableOf({ name, file, lines }: FunctionProfile): string {
   const largest = lines.reduce((most, { bytes, adoptedBytes }) => Math.max(most, bytes, adoptedBytes), 0);

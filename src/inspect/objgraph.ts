@@ -16,6 +16,7 @@ import {
   TYPE_ID_MASK,
   TYPE_ID_STRING,
 } from "../memory/layout.js";
+import { requireFunction } from "./arguments.js";
 import { findCyclicComponents } from "./components.js";
 import { edgeName } from "./edge-name.js";
 import { edgeSource, type RootHold } from "./graph.js";
@@ -124,6 +125,7 @@ export function findBackrefChain(
   ref: Borrowed,
   isHolder?: (object: Borrowed) => boolean,
 ): BackrefChain | undefined {
+  if (isHolder !== undefined) requireFunction(isHolder, "What findBackrefChain asks of each object");
   const snapshot = takeSnapshot(heapOf(ref));
   const node = snapshot.nodeOf(ref)!;
   const path = isHolder === undefined ? pathFromRoot(snapshot, node) : pathFrom(snapshot, node, isHolder);
@@ -265,6 +267,6 @@ function contextOf(heap: Heap): Context {
 }
 
 function checkLimit(limit: number): number {
-  if (limit >= 0) return limit;
+  if (typeof limit === "number" && limit >= 0) return limit;
   throw new InvalidArgumentError(`A limit is a number of at least 0, got ${show(limit)}.`);
 }

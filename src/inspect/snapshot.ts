@@ -1,5 +1,6 @@
 /** What a heap looked like at one moment: who refers to whom, and how much each object keeps alive. */
 import { Heap } from "../host/heap.js";
+import { show } from "../host/schema.js";
 import type { Borrowed } from "../host/types.js";
 import { addressOf, asView } from "../host/view.js";
 import { InvalidArgumentError } from "../memory/errors.js";
@@ -212,8 +213,10 @@ export class HeapSnapshot {
     return new Map([...totals].sort(([, one], [, other]) => other.bytes - one.bytes));
   }
 
-  /** The types whose totals differ from an earlier snapshot's, largest growth in bytes first. O(nodes of both). */
+  /** The types whose totals differ from an earlier snapshot's, largest growth in bytes first. O(nodes of both). @throws InvalidArgumentError */
   diff(earlier: HeapSnapshot): ReadonlyMap<string, TypeDelta> {
+    if (!(earlier instanceof HeapSnapshot))
+      throw new InvalidArgumentError(`diff takes another snapshot, got ${show(earlier)}.`);
     const now = this.byType();
     const then = earlier.byType();
     const none = { count: 0, bytes: 0 };
@@ -257,7 +260,7 @@ function adoptedBytesOf(graph: ObjectGraph, node: number): number {
 
 /**
  * A copy of a heap's object graph: columns of numbers, some 30 bytes an object and 8 a reference. The `traverse` of adopted
- * values runs first, which is user code. O(objects + references).
+ * values runs first, which is user code. O(objects + references). @throws HeapBusyError from within such a `traverse`
  */
 export function takeSnapshot(heap: Heap): HeapSnapshot {
   const context = Heap.contextOf(heap);

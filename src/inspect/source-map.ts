@@ -3,9 +3,10 @@
  * part of every Node, so no dependency is needed. Where there is no Node (browsers), or one before 20.16 (which has no way
  * to load a built-in module without an import that browsers would refuse), positions stay as they are.
  */
+
+import type { Frame } from "../host/stack.js";
 import { loadedSourceMapUrl } from "./inspector.js";
 import { nodeModule, type SourceMap, toPath } from "./node.js";
-import type { Frame } from "./stack.js";
 
 /** The last comment counts, as the standard says; in CSS-like comments too. */
 const COMMENT = /\/[/*][#@]\s*sourceMappingURL=([^\s'"*]+)/g;

@@ -5,6 +5,7 @@ import type { Generation } from "../host/gc-module.js";
 import { Heap } from "../host/heap.js";
 import { show } from "../host/schema.js";
 import { InvalidArgumentError } from "../memory/errors.js";
+import { requireOptions } from "./arguments.js";
 import { nodeModule } from "./node.js";
 
 /** One collection. Times are milliseconds on the clock of `performance.now()`. */
@@ -199,6 +200,7 @@ export class Timeline implements Disposable {
 export function timeline(heap: Heap, options: TimelineOptions = {}): Timeline {
   const context = Heap.contextOf(heap);
   context.requireOpen();
+  requireOptions(options, "timeline");
   return new Timeline(context, options);
 }
 

@@ -1,7 +1,9 @@
 /** What tracing knows at one moment: blocks alive by the line that made them. Names as in Python's `tracemalloc`. */
+import { show } from "../host/schema.js";
+import type { Frame } from "../host/stack.js";
 import { InvalidArgumentError } from "../memory/errors.js";
+import { requireArray, requireOptions } from "./arguments.js";
 import { plainLine } from "./escape.js";
-import type { Frame } from "./stack.js";
 import type { Traceback } from "./tracebacks.js";
 
 /** What the allocations of one group are told apart by. */
@@ -96,6 +98,8 @@ export class TraceSnapshot {
    * O(traces of both). @throws InvalidArgumentError
    */
   compareTo(earlier: TraceSnapshot, grouping: TraceGrouping): StatisticDiff[] {
+    if (!(earlier instanceof TraceSnapshot))
+      throw new InvalidArgumentError(`compareTo takes another snapshot, got ${show(earlier)}.`);
     const now = this.groups(grouping);
     const before = earlier.groups(grouping);
     const keys = new Set([...now.keys(), ...before.keys()]);
@@ -111,13 +115,17 @@ export class TraceSnapshot {
 
   /**
    * The traces that fit at least one of the patterns to include, if there are any, and none of those to exclude. Roots are
-   * filtered likewise. O(traces x patterns).
+   * filtered likewise. O(traces x patterns). @throws InvalidArgumentError
    */
   filter(patterns: {
     readonly include?: readonly TracePattern[];
     readonly exclude?: readonly TracePattern[];
   }): TraceSnapshot {
+    requireOptions(patterns, "filter");
     const { include = [], exclude = [] } = patterns;
+    requireArray(include, "`include`");
+    requireArray(exclude, "`exclude`");
+    for (const pattern of [...include, ...exclude]) checkPattern(pattern);
     const isWanted = (trace: { traceback: Traceback; type: string }) =>
       (include.length === 0 || include.some((pattern) => fits(trace, pattern))) &&
       !exclude.some((pattern) => fits(trace, pattern));
@@ -192,9 +200,27 @@ function difference(now: Statistic | undefined, before: Statistic | undefined): 
 function keyOf({ traceback, type }: Trace, grouping: TraceGrouping): string {
   if (grouping === "type") return type;
   if (grouping === "traceback") return traceback.text;
-  const [frame] = traceback.frames;
-  if (frame === undefined) return traceback.text;
-  return grouping === "file" ? frame.file : `${frame.file}:${frame.line}`;
+  if (grouping === "line") return lineOf(traceback);
+  return traceback.frames[0]?.file ?? traceback.text;
+}
+
+/** The line that allocated: `file:line`. */
+export function lineOf({ frames: [frame], text }: Traceback): string {
+  return frame === undefined ? text : `${frame.file}:${frame.line}`;
+}
+
+/** @throws InvalidArgumentError */
+function checkPattern(pattern: TracePattern): void {
+  requireOptions(pattern, "a pattern");
+  for (const name of ["file", "type"] as const) {
+    const text: unknown = pattern[name];
+    if (text !== undefined && typeof text !== "string" && !(text instanceof RegExp))
+      throw new InvalidArgumentError(
+        `\`${name}\` of a pattern must be a string or a regular expression, got ${show(text)}.`,
+      );
+  }
+  if (pattern.line !== undefined && typeof pattern.line !== "number")
+    throw new InvalidArgumentError(`\`line\` of a pattern must be a number, got ${show(pattern.line)}.`);
 }
 
 function fits(trace: { traceback: Traceback; type: string }, pattern: TracePattern): boolean {

@@ -1,7 +1,8 @@
 /** Stacks kept once each: as the text that the engine wrote, and as frames once somebody asks. */
-import { isLibraryFrame } from "../host/site.js";
+import { libraryFrames } from "../host/library-code.js";
+import { isHostFrame } from "../host/site.js";
+import { captureStack, type Frame, frameText, parseStack } from "../host/stack.js";
 import { mapFrame } from "./source-map.js";
-import { captureStack, type Frame, frameText, parseStack } from "./stack.js";
 
 /** The line that allocated, and its callers. */
 export interface Traceback {
@@ -44,19 +45,19 @@ export class Tracebacks {
   get(number: number): Traceback {
     let traceback = this.read[number];
     if (traceback === undefined) {
-      traceback = this.unite(parseStack(this.texts[number]));
+      traceback = this.unite(programFrames(parseStack(this.texts[number])));
       this.read[number] = traceback;
     }
     return traceback;
   }
 
-  /** The traceback of a stack that was captured elsewhere. */
+  /** The traceback of a stack that was captured elsewhere, without the library's frames. */
   of(stack: string): Traceback {
     return this.unite(parseStack(stack.replace(/^(?!\s*at )(?=.)/gm, "at ")));
   }
 
   private unite(frames: readonly Frame[]): Traceback {
-    const outside = programFrames(frames).slice(0, this.framesMax);
+    const outside = frames.slice(0, this.framesMax).map(mapFrame);
     if (outside.length === 0) return UNKNOWN;
     const text = outside.map(frameText).join("\n");
     let traceback = this.known.get(text);
@@ -68,22 +69,8 @@ export class Tracebacks {
   }
 }
 
-/** The program's own frames, mapped to their sources. */
-function programFrames(frames: readonly Frame[]): Frame[] {
-  const outside = frames.filter(({ file }) => !isLibraryFrame(file));
-  if (outside.length > 0) return outside.map(mapFrame);
-  // In a program's bundle the library's files and the program's are one: only the map tells them apart.
-  const folder = sourceFolder();
-  return frames
-    .filter(({ file }) => !file.startsWith("node:"))
-    .map(mapFrame)
-    .filter(({ file }) => folder === undefined || !file.startsWith(folder));
-}
-
-/** Where the map of a bundle says that this library's sources are: what it says of the innermost frame of all. */
-function sourceFolder(): string | undefined {
-  const [frame] = parseStack(captureStack(1));
-  return frame === undefined
-    ? undefined
-    : /^(.*[\\/])inspect[\\/]stack\.[jt]s$/.exec(mapFrame(frame).file)?.[1];
+/** Those that are neither the library's, of which the first is one, nor the host's. */
+function programFrames([own, ...frames]: readonly Frame[]): Frame[] {
+  const isLibrary = libraryFrames(own);
+  return frames.filter((frame) => !isHostFrame(frame) && !isLibrary(frame));
 }

@@ -24,7 +24,7 @@ import {
 } from "../memory/layout.js";
 import { storageOf } from "../object/size.js";
 import { environmentVariable } from "./node.js";
-import { type Trace, TraceSnapshot, type TraceSums } from "./trace-snapshot.js";
+import { lineOf, type Trace, TraceSnapshot, type TraceSums } from "./trace-snapshot.js";
 import type { Traceback } from "./tracebacks.js";
 import { Tracer } from "./tracer.js";
 
@@ -54,8 +54,8 @@ const tracers = new WeakMap<Heap, Tracer>();
 function start(heap: Heap, options: TraceOptions = {}): void {
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError(`tracemalloc.start takes an object of options, got ${show(options)}.`);
-  const frames = checkCount(options.frames ?? 1, FRAMES_MAX, "frames");
-  const every = checkCount(options.every ?? 1, EVERY_MAX, "every");
+  const frames = checkCount(options.frames ?? 1, FRAMES_MAX, "`frames`");
+  const every = checkCount(options.every ?? 1, EVERY_MAX, "`every`");
   const { allocator } = openContext(heap).core;
   stop(heap);
   const tracer = new Tracer(frames, every);
@@ -111,6 +111,37 @@ function snapshot(heap: Heap): TraceSnapshot {
   const context = openContext(heap);
   const tracer = requireTracer(heap);
   return new TraceSnapshot(findTraces(context, tracer), findRoots(context, tracer), tracer.every);
+}
+
+/** What each line has allocated since tracing began, and what of that is alive; the largest first. */
+export interface LineAllocations {
+  /** `file:line`. */
+  readonly line: string;
+  /** Bytes that it has allocated, freed ones too. */
+  readonly allocatedBytes: number;
+  /** How many blocks that were: objects, and the storage of lists and hash tables. */
+  readonly occurrences: number;
+  /** Of those bytes, what is alive: by so much the line has increased the heap. */
+  readonly bytes: number;
+  /** Objects that are alive. */
+  readonly objects: number;
+}
+
+/** For `ouro run`. O(heap). @throws HeapError "NOT_TRACING" */
+export function allocationsByLine(heap: Heap): LineAllocations[] {
+  const lines = new Map<string, { -readonly [K in keyof LineAllocations]: LineAllocations[K] }>();
+  for (const { traceback, blocks, bytes } of requireTracer(heap).allocations()) {
+    const line = lineOf(traceback);
+    const sums = lines.get(line) ?? { line, allocatedBytes: 0, occurrences: 0, bytes: 0, objects: 0 };
+    lines.set(line, sums);
+    sums.allocatedBytes += bytes;
+    sums.occurrences += blocks;
+  }
+  for (const { key, bytes, objects } of snapshot(heap).statistics("line"))
+    Object.assign(lines.get(key) ?? {}, { bytes, objects });
+  return [...lines.values()].sort(
+    (one, other) => other.bytes - one.bytes || other.allocatedBytes - one.allocatedBytes,
+  );
 }
 
 /** Python's `tracemalloc`: which line allocated what is alive. Each function takes the heap. */
@@ -240,21 +271,29 @@ function requireTracer(heap: Heap): Tracer {
 
 function checkCount(count: unknown, most: number, name: string): number {
   if (typeof count === "number" && Number.isInteger(count) && count >= 1 && count <= most) return count;
-  throw new InvalidArgumentError(`\`${name}\` must be a whole number from 1 to ${most}, got ${show(count)}.`);
+  throw new InvalidArgumentError(`${name} must be a whole number from 1 to ${most}, got ${show(count)}.`);
 }
 
 // -- from the environment ---------------------------------------------------------------------------
 
 /** `OUROHEAP_TRACE=25`, or `OUROHEAP_TRACE=25/100` for 25 frames of one allocation in 100: for every heap made from now on. */
 function startFromEnvironment(heap: Heap): void {
-  const text = environmentVariable("OUROHEAP_TRACE");
-  if (text === undefined || text === "" || text === "0") return;
+  const options = parseTrace("OUROHEAP_TRACE", environmentVariable("OUROHEAP_TRACE"));
+  if (options !== undefined) start(heap, options);
+}
+
+/** The options in words such as "25" or "25/100"; undefined for none. @throws InvalidArgumentError */
+export function parseTrace(name: string, text: string | undefined): TraceOptions | undefined {
+  if (text === undefined || text === "" || text === "0") return undefined;
   const [, frames, every = "1"] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
   if (frames === undefined)
     throw new InvalidArgumentError(
-      `OUROHEAP_TRACE must be a number of frames such as 25, or 25/100 for one allocation in 100, got ${show(text)}.`,
+      `${name} must be a number of frames such as 25, or 25/100 for one allocation in 100, got ${show(text)}.`,
     );
-  start(heap, { frames: Number(frames), every: Number(every) });
+  return {
+    frames: checkCount(Number(frames), FRAMES_MAX, `the frames of ${name}`),
+    every: checkCount(Number(every), EVERY_MAX, `the second number of ${name}`),
+  };
 }
 
 Heap.onCreate.push(startFromEnvironment);

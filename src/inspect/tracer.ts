@@ -2,7 +2,7 @@
 import type { BlockWatcher } from "../alloc/page.js";
 import { SMALL_WORDS_MAX } from "../alloc/size-class.js";
 import { type Address, GRANULE_SHIFT, WORD_BYTES } from "../memory/layout.js";
-import { Tracebacks } from "./tracebacks.js";
+import { type Traceback, Tracebacks } from "./tracebacks.js";
 
 export class Tracer implements BlockWatcher {
   readonly tracebacks: Tracebacks;
@@ -17,6 +17,8 @@ export class Tracer implements BlockWatcher {
    * never shows who had it before.
    */
   private numbers = new Int32Array(1 << 12);
+  /** By number of the traceback: blocks and bytes that it has allocated, freed ones too. */
+  private readonly made: { blocks: number; bytes: number }[] = [];
   private random = 0x9e3779b9;
 
   constructor(frames: number, every: number) {
@@ -31,6 +33,10 @@ export class Tracer implements BlockWatcher {
     this.numbers[granule] = number;
     // Without memory for a larger array the store has no effect, and the block stays unrecorded.
     if (this.numbers[granule] !== number) return;
+    this.made[number] ??= { blocks: 0, bytes: 0 };
+    const made = this.made[number];
+    made.blocks += this.weightOf(words);
+    made.bytes += this.scaledBytes(words);
     this.current += this.scaledBytes(words);
     if (this.current > this.peak) this.peak = this.current;
   }
@@ -53,9 +59,16 @@ export class Tracer implements BlockWatcher {
     return words > SMALL_WORDS_MAX ? 1 : this.every;
   }
 
+  /** What each traceback has allocated, whether it is alive or not. With sampling these are estimates. */
+  *allocations(): IterableIterator<{ traceback: Traceback; blocks: number; bytes: number }> {
+    for (const [number, made] of this.made.entries())
+      if (made !== undefined) yield { traceback: this.tracebacks.get(number), ...made };
+  }
+
   /** Forget what is recorded; recording goes on. */
   clear(): void {
     this.numbers.fill(0);
+    this.made.length = 0;
     this.current = 0;
     this.peak = 0;
   }

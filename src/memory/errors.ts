@@ -1,11 +1,14 @@
 /** Every error the library throws: what happened, with which value, and what to do. The lowest layer, because every layer throws. */
 
+import { plainLines, plainText } from "./plain-text.js";
+
 /** Base of every error of this library. */
 export class HeapError extends Error {
   /** Stable and machine-readable, for example "USE_AFTER_RELEASE". */
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+    // Names in it are the program's, or a file's: here none is forgotten.
+    super(plainLines(message), options);
     this.code = code;
     this.name = new.target.name;
   }
@@ -109,7 +112,7 @@ export class PoolExhaustedError extends HeapError {
   constructor(typeName: string, capacity: number) {
     super(
       "POOL_EXHAUSTED",
-      `All ${capacity} instances of this pool of ${typeName} are out. Release some, or make it with a larger capacity or { whenEmpty: "grow" }.`,
+      `All ${capacity} instances of this pool of ${plainText(typeName)} are out. Release some, or make it with a larger capacity or { whenEmpty: "grow" }.`,
     );
     this.capacity = capacity;
   }
@@ -127,7 +130,7 @@ export class PoolInUseError extends HeapError {
     const unknown = rest > 0 ? `\n  and ${rest} whose lines were not recorded, or that the heap holds` : "";
     super(
       "POOL_IN_USE",
-      `${out} of the instances of this pool of ${typeName} are out: release them first.${lines}${unknown}`,
+      `${out} of the instances of this pool of ${plainText(typeName)} are out: release them first.${lines}${unknown}`,
     );
     this.out = out;
     this.madeAt = madeAt;

@@ -53,9 +53,9 @@ export class ForeignObjects {
     return object;
   }
 
-  /** How many references a holder has. */
-  itemCount(holder: Address): number {
-    return this.i32[holder + LIST_LENGTH];
+  /** How many references a holder has, and for how many it has room. */
+  itemCount(holder: Address): { length: number; capacity: number } {
+    return { length: this.i32[holder + LIST_LENGTH], capacity: this.i32[holder + LIST_CAPACITY] };
   }
 
   /** Append references to a holder's without counting them: somebody else's handle has them. @throws OutOfMemoryError */
@@ -66,8 +66,9 @@ export class ForeignObjects {
     this.i32[holder + LIST_LENGTH] = length + targets.length;
   }
 
-  /** Take them back. */
-  hideItems(holder: Address, length: number): void {
-    this.i32[holder + LIST_LENGTH] = length;
+  /** Take them back, and the room that was made for them. */
+  hideItems(holder: Address, before: { readonly length: number; readonly capacity: number }): void {
+    this.i32[holder + LIST_LENGTH] = before.length;
+    this.lists.shrink(holder, before.capacity);
   }
 }

@@ -107,6 +107,26 @@ export class Lists {
     this.allocator.free(old);
   }
 
+  /**
+   * The opposite of `reserve`: give back room beyond `capacity`, which holds the items. Where there is no memory for a
+   * smaller block the list keeps the one that it has.
+   */
+  shrink(list: Address, capacity: number): void {
+    const { i32 } = this;
+    if (i32[list + LIST_CAPACITY] <= capacity) return;
+    if (capacity > 0) {
+      try {
+        this.move(list, this.allocateItems(list, capacity));
+      } catch (error) {
+        if (!(error instanceof OutOfMemoryError)) throw error;
+      }
+      return;
+    }
+    this.allocator.free(i32[list + LIST_ITEMS]);
+    i32[list + LIST_ITEMS] = 0;
+    i32[list + LIST_CAPACITY] = 0;
+  }
+
   /** Drop all items; the list looks empty while they die. */
   clear(list: Address): void {
     this.replaceItems(list, 0, 0);

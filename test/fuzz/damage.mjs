@@ -69,6 +69,19 @@ const INTERESTING = [
   0, 1, -1, 2, 7, 8, 0x7fffffff, -0x80000000, 0xffff, 0x10000, -0x3fffd, -0x3fffe, -0x3fffc, -0x40000,
 ];
 
+const HOSTILE_LINES = [
+  null,
+  7,
+  {},
+  ["a", "list"],
+  "",
+  "\u001b[2J\u0000\r\n\u202e<script>alert(1)</script>",
+  "at ".repeat(1300),
+  "x".repeat(4097),
+  "y".repeat(1 << 20),
+  "\n".repeat(4000),
+];
+
 /** By name; each changes the bytes or returns others. */
 const DAMAGES = {
   flipBits(bytes, random) {
@@ -131,6 +144,30 @@ const DAMAGES = {
       return;
     }
   },
+  /** What a root says of the line that made it: other types, control characters, texts without end. */
+  rootLine(bytes, random) {
+    const { metadata, runs } = partsOf(new Int32Array(bytes.buffer));
+    const length = new Int32Array(bytes.buffer)[4];
+    let description;
+    try {
+      description = JSON.parse(
+        new TextDecoder().decode(bytes.subarray(metadata * WORD, metadata * WORD + length)),
+      );
+      const { roots } = description;
+      const root = roots[random(roots.length)];
+      root[2] = HOSTILE_LINES[random(HOSTILE_LINES.length)];
+    } catch {
+      return bytes; // damaged before, by the same
+    }
+    const text = new TextEncoder().encode(JSON.stringify(description));
+    const words = Math.ceil(text.length / WORD);
+    const result = new Uint8Array(bytes.length + (metadata + words - runs) * WORD).fill(0x20);
+    result.set(bytes.subarray(0, metadata * WORD));
+    result.set(text, metadata * WORD);
+    result.set(bytes.subarray(runs * WORD), (metadata + words) * WORD);
+    new Int32Array(result.buffer)[4] = text.length;
+    return result;
+  },
   generations(bytes, random) {
     const words = new Int32Array(bytes.buffer);
     const { generations, end } = partsOf(words);
@@ -180,6 +217,8 @@ export const KINDS = Object.keys(DAMAGES);
 /** @returns the damaged bytes, a copy */
 export function damage(bytes, kind, random) {
   const copy = bytes.slice();
-  for (let count = random(4) === 0 ? 1 + random(4) : 1; count > 1; count--) DAMAGES[kind](copy, random);
+  // What changes the length of its image is done once: the others would not find their way in it.
+  if (kind !== "rootLine")
+    for (let count = random(4) === 0 ? 1 + random(4) : 1; count > 1; count--) DAMAGES[kind](copy, random);
   return DAMAGES[kind](copy, random) ?? copy;
 }

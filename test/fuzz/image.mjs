@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import * as lib from "../../dist/index.js";
-import { verify } from "../../dist/inspect.js";
+import { roots, verify } from "../../dist/inspect.js";
 import { damage, KINDS, randomFrom, recompute } from "./damage.mjs";
 import { build, declare, exercise } from "./worlds.mjs";
 
@@ -22,6 +22,8 @@ const seed = Number(options.seed);
 const random = randomFrom(seed);
 /** Damages to one saved heap before the next is built. */
 const ROUNDS_A_HEAP = 100;
+/** Characters of a root's line. */
+const LINE_MAX = 4096;
 
 const types = declare(lib);
 const outcomes = new Map();
@@ -55,7 +57,7 @@ async function tryOne(round, kind, how, image, mayLoad) {
   const start = performance.now();
   let loaded;
   try {
-    loaded = await lib.Heap.load(image, { types: [types.Node], checks: "off" });
+    loaded = await lib.Heap.load(image, { types: [types.Node], checks: round % 2 === 0 ? "off" : "handles" });
   } catch (error) {
     count(`${how}: ${error instanceof lib.HeapError ? error.code : "FAILED"}`);
     if (!(error instanceof lib.HeapError)) fail(round, kind, how, error);
@@ -66,6 +68,8 @@ async function tryOne(round, kind, how, image, mayLoad) {
   count(`${how}: loaded`);
   if (!mayLoad) fail(round, kind, how, new Error("a damaged image was loaded"));
   try {
+    for (const { madeAt } of roots(loaded.heap))
+      if (madeAt.length > LINE_MAX) throw new Error(`a line of ${madeAt.length} characters was loaded`);
     exercise(lib, loaded, verify);
   } catch (error) {
     fail(round, kind, how, error);

@@ -3,7 +3,7 @@ import {
   any,
   finalizer,
   type Handle,
-  type Heap,
+  Heap,
   i32,
   list,
   type Owned,
@@ -342,5 +342,38 @@ describe("a full heap", () => {
     release(filler);
     heap.gc.collect();
     expect([log.length, heap.adoptedCount]).toEqual([5, 0]);
+  });
+});
+
+describe("a collection", () => {
+  it("gives back the room that it made to show what values hold, and keeps what they had of their own", () => {
+    const heap = makeExactHeap();
+    const kept = Array.from({ length: 9 }, (_, value) => heap.new(Node, { value }));
+    for (const own of [0, 3]) {
+      const table: Table = { handles: [...kept] };
+      using listener = heap.adopt(table, () => {}, { traverse, holds: kept.slice(0, own) });
+      const object = heap.weakref.address(listener);
+      const { foreign, allocator } = Heap.contextOf(heap).core;
+      const room = foreign.itemCount(object);
+      heap.gc.collect(); // what the first one takes for later ones is there then
+      let words = 0;
+      const watcher = {
+        taken: (_: number, count: number) => {
+          words += count;
+        },
+        given: (_: number, count: number) => {
+          words -= count;
+        },
+        nextGap: () => 0,
+      };
+      allocator.watch(watcher);
+      heap.gc.collect();
+      allocator.unwatch(watcher);
+      expect(words).toBe(0);
+      expect(foreign.itemCount(object)).toEqual(room);
+      verify(heap);
+      table.handles = [];
+    }
+    for (const one of kept) release(one);
   });
 });

@@ -48,10 +48,12 @@ import {
   tuple,
   weak,
 } from "../../../src/index.js";
-import { verify } from "../../../src/inspect/index.js";
-import { randomFrom } from "../../fuzz/damage.mjs";
+import { leakText, roots, showBackrefs, takeSnapshot, verify } from "../../../src/inspect/index.js";
+import { heldNow } from "../../../src/inspect/leaks.js";
+import { randomFrom, recompute } from "../../fuzz/damage.mjs";
 import { build, declare, exercise } from "../../fuzz/worlds.mjs";
 import { isStress, makeHeap, size } from "../../support/heaps.js";
+import { messageOf } from "./support.js";
 
 class Node extends struct("Node", {
   value: f64,
@@ -737,5 +739,120 @@ describe("what is no saved heap", () => {
       damaged[at] ^= 4;
       expect(await codeOf(damaged)).toEqual(["IMAGE_CORRUPT", "IMAGE_CORRUPT"]);
     }
+  });
+});
+
+describe("the lines that made the roots", () => {
+  const every = { handles: { every: 1 } } as const;
+  const isRecorded = { checks: every, maximumBytes: 8 << 20 };
+
+  /** The description of an image. */
+  function description(bytes: Uint8Array): { roots: [string, number, unknown?][] } {
+    const length = new Int32Array(bytes.slice(16, 20).buffer)[0];
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(64, 64 + length)));
+  }
+
+  /** The same image with another line for its first root, all checksums right. */
+  function withLine(bytes: Uint8Array, line: unknown): Uint8Array {
+    const old = description(bytes);
+    const [[name, address], ...others] = old.roots;
+    const text = new TextEncoder().encode(
+      JSON.stringify({ ...old, roots: [[name, address, line], ...others] }),
+    );
+    const words = Math.ceil(text.length / 4);
+    const front = 64 + Math.ceil(new Int32Array(bytes.slice(16, 20).buffer)[0] / 4) * 4;
+    const result = new Uint8Array(64 + words * 4 + bytes.length - front).fill(0x20);
+    result.set(bytes.subarray(0, 64));
+    result.set(text, 64);
+    result.set(bytes.subarray(front), 64 + words * 4);
+    new Int32Array(result.buffer)[4] = text.length;
+    return recompute(result);
+  }
+
+  it("travel with them: of the handle that was named, or of one that holds the object", async () => {
+    const heap = makeHeap(isRecorded);
+    function makeNode() {
+      return heap.new(Node, { next: {} });
+    }
+    const node = makeNode();
+    const second = retain(node);
+    const bytes = heap.saveBytes({ roots: { second, borrowed: node.next!, node } });
+    const { heap: other } = await load(bytes, { types: [Node], ...isRecorded });
+    const lines = roots(other).map(({ madeAt }) => madeAt.split("\n")[0]);
+    expect(lines).toEqual([
+      expect.stringMatching(/image\.test\.ts:\d+:\d+\)?$/),
+      expect.anything(), // no handle has made it: what is known is who loads it
+      expect.stringMatching(/^makeNode \(.*image\.test\.ts/),
+    ]);
+    expect(lines[0]).not.toMatch(/makeNode/);
+    expect(description(bytes).roots.map((root) => root.length)).toEqual([3, 2, 3]);
+    expect(description(heap.saveBytes()).roots[0][2]).toMatch(/^makeNode/);
+    expect(takeSnapshot(other).retainingPath(1)).toContain("image.test.ts");
+    release(second);
+  });
+
+  it("come back in what is saved again, and in errors", async () => {
+    const heap = makeHeap(isRecorded);
+    const bytes = heap.saveBytes({ roots: { node: heap.new(Node, {}) } });
+    const loaded = await load(bytes, { types: [Node], ...isRecorded });
+    expect(loaded.heap.saveBytes({ roots: loaded.roots })).toEqual(bytes);
+    const { node } = loaded.roots;
+    release(node);
+    expect(() => release(node)).toThrow(/made at .*image\.test\.ts/);
+  });
+
+  it("are neither saved nor kept where a heap keeps none, and an image without them loads", async () => {
+    const heap = makeHeap({ checks: "off" });
+    const bytes = heap.saveBytes({ roots: { node: heap.new(Node, {}) } });
+    expect(description(bytes).roots).toEqual([["node", expect.any(Number)]]);
+    await load(bytes, { types: [Node], ...isRecorded });
+    const recorded = makeHeap(isRecorded);
+    const { heap: other } = await load(recorded.saveBytes({ roots: { node: recorded.new(Node, {}) } }), {
+      checks: "off",
+    });
+    expect(roots(other)).toEqual([]);
+  });
+
+  it("are cut where a stack is longer than anybody reads", () => {
+    const heap = makeHeap(isRecorded);
+    const node = heap.new(Node, {});
+    const [record] = Heap.contextOf(heap).handles.records;
+    for (const [madeAt, saved] of [
+      [`first\n${"x".repeat(5000)}`, "first"],
+      ["y".repeat(5000), "y".repeat(4096)],
+    ]) {
+      Object.assign(record, { madeAt });
+      expect(description(heap.saveBytes({ roots: { node } })).roots[0][2]).toBe(saved);
+    }
+  });
+
+  it("are a stranger's: a wrong one is refused, and the rest is only text", async () => {
+    const heap = makeHeap({ checks: "off" });
+    const bytes = heap.saveBytes({ roots: { node: heap.new(Node, {}) } });
+    for (const line of [null, 7, {}, ["a"], true, "x".repeat(4097)]) {
+      const error = await refusal(Heap.load(withLine(bytes, line)));
+      expect([error, error.code, error.message]).toEqual([
+        expect.any(ImageError),
+        "IMAGE_INVALID",
+        expect.stringMatching(/the line that made the root "node" is /),
+      ]);
+    }
+    const evil = "\u001b[2J<script>\"'\u202e\nsecond";
+    const loaded = await load(withLine(bytes, evil), isRecorded);
+    expect(roots(loaded.heap)[0].madeAt).toBe(evil);
+    const drawing = showBackrefs(loaded.roots.node);
+    const shown = [
+      takeSnapshot(loaded.heap).retainingPath(1),
+      drawing.text(),
+      drawing.dot(),
+      leakText(heldNow(loaded.heap)),
+      messageOf("DOUBLE_RELEASE", () => [1, 2].forEach(() => void release(loaded.roots.node))),
+    ];
+    for (const text of shown) {
+      expect(text).toContain("\\u{1b}[2J");
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
+      expect(text).not.toMatch(/[\u001b\u202e]/);
+    }
+    expect(drawing.dot()).not.toContain("<script>");
   });
 });

@@ -1,5 +1,6 @@
 import { MessageChannel } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
+import { addressOf, asView } from "../../../src/host/view.js";
 import { any, dict, f64, Heap, id, list, release, set, str, struct, tuple } from "../../../src/index.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
 import { liveObjects, messageOf, thrownBy } from "./support.js";
@@ -115,4 +116,33 @@ describe("a view of an object that has died", () => {
     expect(liveObjects(heap)).toBeGreaterThan(1400);
     expect(alive.length).toBe(700);
   });
+});
+
+it("a struct's name cannot act on a terminal, nor end a line, in what is said of its handles", () => {
+  const Evil = struct("Evil\u001b[2J\n  made at nowhere", {});
+  const heap = makeHeap({ checks: { handles: { every: 1 } } });
+  const warnings: string[] = [];
+  const { warn } = console;
+  const released = heap.new(Evil, {});
+  release(released);
+  const name = "Evil\\u{1b}[2J\\u{a}  made at nowhere";
+  expect(messageOf("USE_AFTER_RELEASE", () => addressOf(asView(released)!))).toContain(
+    `handle to a ${name} was`,
+  );
+  expect(messageOf("DOUBLE_RELEASE", () => release(released))).toContain(`handle to a ${name} was`);
+  console.warn = (text: string) => warnings.push(text);
+  try {
+    heap.onLeakedHandle({
+      when: "dropped",
+      count: 1,
+      typeName: "E\u001b",
+      madeAt: "a\u001b\nb",
+      keepsAlive: undefined,
+    });
+  } finally {
+    console.warn = warn;
+  }
+  expect(warnings).toEqual([
+    expect.stringMatching(/a handle to a E\\u\{1b\} was dropped.*\n {2}a\\u\{1b\}\n {2}b$/),
+  ]);
 });

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { writeHeapSnapshot } from "node:v8";
 import { describe, expect, it } from "vitest";
 import { any, dict, list, optional, set, str, struct, tuple } from "../../../src/index.js";
+import { devToolsText } from "../../../src/inspect/devtools.js";
 import { takeSnapshot } from "../../../src/inspect/index.js";
 import { makeHeap } from "../../support/heaps.js";
+import { messageOf } from "../host/support.js";
 
 interface File {
   snapshot: {
@@ -184,4 +186,17 @@ describe("A .heapsnapshot file", () => {
     expect(strings).toContain(hostile);
     expect(strings.filter((text) => text.includes("\u001b"))).toEqual([hostile]);
   });
+});
+
+it("a file that no string can hold is refused by name; in pieces it is written all the same", () => {
+  const heap = makeHeap();
+  using names = heap.new(list(str), ["a", "b"]);
+  const { graph } = takeSnapshot(heap);
+  const { length } = devToolsText(graph);
+  expect(devToolsText(graph, length)).toHaveLength(length);
+  expect(messageOf("SNAPSHOT_TOO_LARGE", () => devToolsText(graph, length - 1))).toMatch(
+    /of \d+ objects is longer than a string can be; write the pieces of devToolsChunks/,
+  );
+  expect([...takeSnapshot(heap).devToolsChunks()].join("")).toHaveLength(length);
+  expect(names.length).toBe(2);
 });

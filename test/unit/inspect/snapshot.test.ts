@@ -10,6 +10,7 @@ import {
   foreign,
   type Handle,
   Heap,
+  HeapBusyError,
   i32,
   list,
   optional,
@@ -21,9 +22,9 @@ import {
   tuple,
   weak,
 } from "../../../src/index.js";
-import { type HeapSnapshot, takeSnapshot } from "../../../src/inspect/index.js";
+import { type HeapSnapshot, rootGroups, takeSnapshot } from "../../../src/inspect/index.js";
 import { makeHeap, size } from "../../support/heaps.js";
-import { messageOf } from "../host/support.js";
+import { messageOf, thrownBy } from "../host/support.js";
 
 const recordAll = { checks: { handles: { every: 1 } } } as const;
 
@@ -508,5 +509,27 @@ describe("A snapshot", () => {
     closed[Symbol.dispose]();
     messageOf("HEAP_DISPOSED", () => takeSnapshot(closed));
     messageOf("INVALID_ARGUMENT", () => takeSnapshot({} as Heap));
+  });
+});
+
+describe("A snapshot that a `traverse` takes", () => {
+  it("is refused by name: it would ask the same `traverse`, without end", () => {
+    const heap = makeHeap();
+    let calls = 0;
+    const errors: unknown[] = [];
+    const traverse = (): [] => {
+      calls++;
+      errors.push(thrownBy(() => takeSnapshot(heap)));
+      errors.push(thrownBy(() => rootGroups(heap)));
+      return [];
+    };
+    using value = heap.adopt({}, () => {}, { traverse });
+    takeSnapshot(heap);
+    expect(calls).toBe(1);
+    heap.gc.collect();
+    expect(calls).toBe(2);
+    expect(errors).toHaveLength(4);
+    for (const error of errors) expect(error).toBeInstanceOf(HeapBusyError);
+    expect(takeSnapshot(heap).nodeOf(value)).toBeDefined();
   });
 });

@@ -114,3 +114,20 @@ describe("HeapCorruptionError", () => {
     expect(error.message).toBe("Invariant I3 blocks is broken at address 4096: serial 0");
   });
 });
+
+const HOSTILE = "\u001b[2J\u0000\r\u202e\ud800";
+
+describe("the text of an error", () => {
+  it("acts on no terminal, whatever names are in it; its own lines stay lines", () => {
+    const { message, stack } = new HeapError("CODE", `a ${HOSTILE}\n  made at b`);
+    expect(message).toBe("a \\u{1b}[2J\\u{0}\\u{d}\\u{202e}\\u{d800}\n  made at b");
+    expect(stack).not.toContain("\u001b");
+    const madeAt = `evil (${HOSTILE}:1:2)`;
+    expect(new PoolInUseError(`A\n${HOSTILE}`, 1, [madeAt]).message).toMatch(/pool of A\\u\{a\}\\u\{1b\}/);
+    expect(new PoolExhaustedError("A\nB", 1).message).toContain("pool of A\\u{a}B are out");
+    expect(new AlreadyAdoptedError("a value", madeAt)).toMatchObject({
+      adoptedAt: madeAt,
+      message: expect.not.stringContaining("\u001b"),
+    });
+  });
+});

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { captureStack, frameText, parseFrame, parseStack } from "../../../src/inspect/stack.js";
+import { captureStack, frameText, parseFrame, parseStack } from "../../../src/host/stack.js";
 
 const ErrorHost = Error as unknown as { prepareStackTrace?: unknown; stackTraceLimit: number };
 const { prepareStackTrace, stackTraceLimit } = ErrorHost;
