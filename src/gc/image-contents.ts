@@ -1,7 +1,7 @@
 /**
  * Reading an image, the second half: what its objects hold. Every reference is followed to an object of a type that its slot
  * may hold, and counted; the counts are those that the heap begins with. The naive witness (verify.ts) accepts what passes
- * here; this does it in one pass, and with no loop that a hostile image could make long.
+ * here; this visits each object once, and has no loop that a hostile image could make long.
  */
 import {
   type Address,
@@ -10,6 +10,7 @@ import {
   FOREIGN_NUMBER,
   HEADER_REFCOUNT,
   HEADER_TYPE,
+  HEADER_WORDS,
   IMAGE_ANY_BOOLEAN,
   IMAGE_ANY_NULL,
   IMAGE_ANY_NUMBER,
@@ -49,54 +50,101 @@ import { holdsReference, slotWords } from "../object/slot.js";
 import { hashUnits } from "../object/string.js";
 import { type ImagePages, refuse } from "./image-pages.js";
 import { ImageTableCheck } from "./image-tables.js";
-import type { ImageSlot, ImageType } from "./image-types.js";
+import {
+  COLUMN_REFERENCES,
+  COLUMN_SHIFT,
+  COLUMN_TARGETS,
+  COLUMN_WEAKREF,
+  type ImageColumns,
+  type ImageSlot,
+  type ImageType,
+} from "./image-types.js";
 import { stringDataWords } from "./image-write.js";
 
 const ANY_OBJECT: ImageSlot = { slot: SLOT_ANY, one: 0, kinds: 0 };
 const ANY_STRING: ImageSlot = { slot: SLOT_ANY, one: TYPE_ID_STRING, kinds: 0 };
 
+function refuseTarget(target: number, owner: Address): never {
+  refuse(owner, `it refers to ${target}, where no object starts`);
+}
+
+function refuseType(target: number, owner: Address): never {
+  refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
+}
+
 export class ImageContents {
-  /** Foreign objects found, in address order. */
+  /** Foreign objects, in address order once `finish` has run. */
   readonly foreign: Address[] = [];
   private readonly i32: Int32Array;
   private readonly pages: ImagePages;
   private readonly types: readonly (ImageType | undefined)[];
+  private readonly columns: Int32Array;
+  private readonly targets: Int32Array;
   private readonly tables: ImageTableCheck;
+  /** Objects that something refers to. */
+  private referred = 0;
   /** Weak references with a target; and those found in the lists of targets. */
   private weakrefs = 0;
   private listed = 0;
 
-  constructor(memory: Memory, pages: ImagePages, types: readonly (ImageType | undefined)[]) {
+  constructor(
+    memory: Memory,
+    pages: ImagePages,
+    types: readonly (ImageType | undefined)[],
+    { columns, targets }: ImageColumns,
+  ) {
     this.i32 = memory.i32;
     this.pages = pages;
     this.types = types;
+    this.columns = columns;
+    this.targets = targets;
     this.tables = new ImageTableCheck(memory.i32, pages, (slot, word, owner) =>
       this.checkSlot(slot, word, owner),
     );
   }
 
-  /** Check and count everything. `pages.checkObjects` has run. O(image). */
-  check(): void {
-    const { i32, types } = this;
-    this.pages.forEachObject((object) =>
-      this.checkObject(object, types[i32[object + HEADER_TYPE] & TYPE_ID_MASK]!),
-    );
+  /** Check an object of which the header was checked, and count what it refers to. @param id of its type */
+  checkObject(object: Address, id: number): void {
+    const { i32, columns } = this;
+    const column = id << COLUMN_SHIFT;
+    const references = columns[column + COLUMN_REFERENCES];
+    if (references < 0) {
+      this.checkRare(object, this.types[id]!);
+      return;
+    }
+    let target = columns[column + COLUMN_TARGETS];
+    for (let word = object + HEADER_WORDS, end = word + references; word < end; word++, target++)
+      if (i32[word] !== 0) this.countOne(i32[word], this.targets[target], object);
+    const weakref = columns[column + COLUMN_WEAKREF];
+    if (weakref !== 0 && i32[object + weakref] !== 0) this.checkWeakrefs(object, weakref);
+  }
+
+  /** A reference from outside. */
+  countRoot(object: Address): void {
+    if (!this.pages.isObject(object) || this.typeIdOf(object) === TYPE_ID_STRING)
+      refuse(object, "a root that is no object");
+    this.count(object);
+  }
+
+  /** Every object and every root has been counted. @throws ImageError if an object is left that nothing refers to */
+  finish(): void {
+    const { i32 } = this;
     if (this.listed !== this.weakrefs)
       refuse(
         CONTROL_WEAKREFS,
         `${this.weakrefs} weak references have a target, ${this.listed} are in its list`,
       );
     i32[CONTROL_WEAKREFS] = this.weakrefs;
+    this.numberForeign();
+    if (this.referred === this.pages.objects) return;
+    this.pages.forEachPage((first, end, words) => {
+      for (let object = first; object < end; object += words)
+        if (i32[object + HEADER_TYPE] !== 0 && i32[object + HEADER_REFCOUNT] === 0)
+          refuse(object, "an object to which nothing refers: it would never be freed");
+    });
   }
 
-  /** A reference from outside. */
-  countRoot(object: Address): void {
-    if (!this.pages.isObject(object) || (this.i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING)
-      refuse(object, "a root that is no object");
-    this.i32[object + HEADER_REFCOUNT]++;
-  }
-
-  private checkObject(object: Address, type: ImageType): void {
+  private checkRare(object: Address, type: ImageType): void {
     const { fields } = type;
     for (let index = 0; index < fields.length; index++)
       this.checkSlot(fields[index].slot, object + fields[index].offset, object);
@@ -141,17 +189,28 @@ export class ImageContents {
   }
 
   private countReference(target: number, slot: ImageSlot, owner: Address): void {
+    if (slot.one !== 0) {
+      this.countOne(target, slot.one, owner);
+      return;
+    }
+    if (!this.pages.isObject(target)) refuseTarget(target, owner);
+    const id = this.typeIdOf(target);
+    if (slot.several === undefined ? id === TYPE_ID_STRING : !slot.several.has(id)) refuseType(target, owner);
+    this.count(target);
+  }
+
+  /** A reference that may lead to objects of one type only. */
+  private countOne(target: number, id: number, owner: Address): void {
+    if (!this.pages.isObject(target)) refuseTarget(target, owner);
+    if ((this.i32[target + HEADER_TYPE] & TYPE_ID_MASK) !== id) refuseType(target, owner);
+    this.count(target);
+  }
+
+  private count(target: Address): void {
     const { i32 } = this;
-    if (!this.pages.isObject(target)) refuse(owner, `it refers to ${target}, where no object starts`);
-    const id = i32[target + HEADER_TYPE] & TYPE_ID_MASK;
-    const isAllowed =
-      slot.one !== 0
-        ? id === slot.one
-        : slot.several === undefined
-          ? id !== TYPE_ID_STRING
-          : slot.several.has(id);
-    if (!isAllowed) refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
-    i32[target + HEADER_REFCOUNT]++;
+    const count = i32[target + HEADER_REFCOUNT];
+    i32[target + HEADER_REFCOUNT] = count + 1;
+    if (count === 0) this.referred++;
   }
 
   private checkAny(kinds: number, word: Address, owner: Address): void {
@@ -196,12 +255,20 @@ export class ImageContents {
   /** A holder's items are laid out as a list's. */
   private checkForeign(object: Address, type: ImageType): void {
     this.foreign.push(object);
-    if (this.i32[object + FOREIGN_NUMBER] !== this.foreign.length)
-      refuse(object, `the number ${this.i32[object + FOREIGN_NUMBER]} of a foreign value`);
-    this.i32[object + FOREIGN_NUMBER] = 0;
     if (type.item !== undefined) this.checkItems(object, type.item);
     else if (this.i32[object + LIST_ITEMS] !== 0)
       refuse(object, "a foreign value that may hold nothing holds something");
+  }
+
+  /** They were found in the order of the tables, and are numbered in that of their addresses. */
+  private numberForeign(): void {
+    const { i32, foreign } = this;
+    foreign.sort((first, second) => first - second);
+    for (const [index, object] of foreign.entries()) {
+      if (i32[object + FOREIGN_NUMBER] !== index + 1)
+        refuse(object, `the number ${i32[object + FOREIGN_NUMBER]} of a foreign value`);
+      i32[object + FOREIGN_NUMBER] = 0;
+    }
   }
 
   // -- weak references ------------------------------------------------------------------------

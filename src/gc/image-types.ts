@@ -1,4 +1,5 @@
 /** What the reader of an image has to know of the types in it: from JavaScript's descriptions, never from the image. */
+import { HEADER_WORDS, KIND_STRUCT, KIND_TUPLE, SLOT_ANY } from "../memory/layout.js";
 
 /** One slot that may hold a reference. */
 export interface ImageSlot {
@@ -30,4 +31,58 @@ export interface ImageType {
   readonly key?: ImageSlot;
   /** Lists, foreign holders and dicts. */
   readonly item?: ImageSlot;
+}
+
+/** By type id, COLUMN_* words each: what is asked for every object and every reference. */
+export interface ImageColumns {
+  readonly columns: Int32Array;
+  /** Type ids that references of plain types may lead to, in the order of their words. */
+  readonly targets: Int32Array;
+}
+export const COLUMN_SHIFT = 3;
+/** KIND_* of the pages of instances, + 1; 0: there is no such type. */
+export const COLUMN_PAGES = 0;
+export const COLUMN_OBJECT_WORDS = 1;
+export const COLUMN_TYPE_WORD = 2;
+/** 1: instances can be on a cycle. */
+export const COLUMN_IS_GC = 3;
+/**
+ * Plain types: so many references stand behind the header, each to objects of one type, and there is nothing else to check
+ * but the weak references to an instance. Others: -1.
+ */
+export const COLUMN_REFERENCES = 4;
+/** Index of the first in `targets`. */
+export const COLUMN_TARGETS = 5;
+export const COLUMN_WEAKREF = 6;
+
+export function columnsOf(types: readonly (ImageType | undefined)[]): ImageColumns {
+  const columns = new Int32Array(types.length << COLUMN_SHIFT);
+  const targets: number[] = [];
+  for (const [id, type] of types.entries()) {
+    if (type === undefined) continue;
+    const column = id << COLUMN_SHIFT;
+    const ones = plainTargets(type);
+    columns[column + COLUMN_PAGES] = type.blockKind + 1;
+    columns[column + COLUMN_OBJECT_WORDS] = type.objectWords;
+    columns[column + COLUMN_TYPE_WORD] = type.typeWord;
+    columns[column + COLUMN_IS_GC] = type.isGc ? 1 : 0;
+    columns[column + COLUMN_REFERENCES] = ones?.length ?? -1;
+    columns[column + COLUMN_TARGETS] = targets.length;
+    columns[column + COLUMN_WEAKREF] = type.weakrefOffset;
+    targets.push(...(ones ?? []));
+  }
+  return { columns, targets: Int32Array.from(targets) };
+}
+
+function plainTargets({ kind, fields }: ImageType): number[] | undefined {
+  if (kind !== KIND_STRUCT && kind !== KIND_TUPLE) return undefined;
+  const sorted = [...fields].sort((first, second) => first.offset - second.offset);
+  const isPlain = sorted.every(
+    ({ offset, slot }, index) =>
+      offset === HEADER_WORDS + index &&
+      slot.slot !== SLOT_ANY &&
+      slot.one !== 0 &&
+      slot.weakTargets === undefined,
+  );
+  return isPlain ? sorted.map(({ slot }) => slot.one) : undefined;
 }

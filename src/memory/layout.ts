@@ -10,6 +10,8 @@
  *   +-----------+------------+------------+-------------------------------------------------+
  *   0           CONTROL_WORDS             first page                          page count
  *
+ *   A heap that was loaded with a larger reservation than it was saved with has both tables behind its pages.
+ *
  *   object                              (word offsets from its address)
  *     0  refcount        strong references
  *     1  type id : 16 | flags : 16
@@ -82,7 +84,7 @@ export const SIZE_CLASS_COUNT_MAX = 64;
 
 export const CONTROL_MAGIC = 0;
 export const CONTROL_VERSION = 1;
-export const CONTROL_PAGE_COUNT = 2; //     pages in the reservation
+export const CONTROL_PAGE_COUNT = 2; //     one past the last page that can hold blocks
 export const CONTROL_FIRST_PAGE = 3; //     first page that can hold blocks
 export const CONTROL_TOP_PAGE = 4; //       first page never handed out
 export const CONTROL_PAGES_USED = 5; //     pages holding blocks or runs
