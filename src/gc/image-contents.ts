@@ -5,12 +5,12 @@
  */
 import {
   type Address,
+  CHUNK_WORDS,
   CONTROL_WEAKREFS,
   FLAG_OBSERVED,
   FOREIGN_NUMBER,
   HEADER_REFCOUNT,
   HEADER_TYPE,
-  HEADER_WORDS,
   IMAGE_ANY_BOOLEAN,
   IMAGE_ANY_NULL,
   IMAGE_ANY_NUMBER,
@@ -49,11 +49,11 @@ import type { Memory } from "../memory/memory.js";
 import { holdsReference, slotWords } from "../object/slot.js";
 import { hashUnits } from "../object/string.js";
 import { type ImagePages, refuse } from "./image-pages.js";
+import { count, countOne, countReferences, noObject, otherType, trackObjects } from "./image-plain.js";
 import { ImageTableCheck } from "./image-tables.js";
 import {
   COLUMN_REFERENCES,
   COLUMN_SHIFT,
-  COLUMN_TARGETS,
   COLUMN_WEAKREF,
   type ImageColumns,
   type ImageSlot,
@@ -64,25 +64,18 @@ import { stringDataWords } from "./image-write.js";
 const ANY_OBJECT: ImageSlot = { slot: SLOT_ANY, one: 0, kinds: 0 };
 const ANY_STRING: ImageSlot = { slot: SLOT_ANY, one: TYPE_ID_STRING, kinds: 0 };
 
-function refuseTarget(target: number, owner: Address): never {
-  refuse(owner, `it refers to ${target}, where no object starts`);
-}
-
-function refuseType(target: number, owner: Address): never {
-  refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
-}
-
 export class ImageContents {
   /** Foreign objects, in address order once `finish` has run. */
   readonly foreign: Address[] = [];
   private readonly i32: Int32Array;
   private readonly pages: ImagePages;
   private readonly types: readonly (ImageType | undefined)[];
-  private readonly columns: Int32Array;
-  private readonly targets: Int32Array;
-  private readonly tables: ImageTableCheck;
+  private readonly columns: ImageColumns;
+  /** What `trackObjects` leaves to `checkObject`: how many, and which. */
+  private readonly rest = new Int32Array(CHUNK_WORDS);
   /** Objects that something refers to. */
   private referred = 0;
+  private readonly tables: ImageTableCheck;
   /** Weak references with a target; and those found in the lists of targets. */
   private weakrefs = 0;
   private listed = 0;
@@ -91,39 +84,46 @@ export class ImageContents {
     memory: Memory,
     pages: ImagePages,
     types: readonly (ImageType | undefined)[],
-    { columns, targets }: ImageColumns,
+    columns: ImageColumns,
   ) {
     this.i32 = memory.i32;
     this.pages = pages;
     this.types = types;
     this.columns = columns;
-    this.targets = targets;
     this.tables = new ImageTableCheck(memory.i32, pages, (slot, word, owner) =>
       this.checkSlot(slot, word, owner),
     );
   }
 
-  /** Check an object of which the header was checked, and count what it refers to. @param id of its type */
-  checkObject(object: Address, id: number): void {
-    const { i32, columns } = this;
-    const column = id << COLUMN_SHIFT;
-    const references = columns[column + COLUMN_REFERENCES];
-    if (references < 0) {
-      this.checkRare(object, this.types[id]!);
+  /**
+   * Track the objects [from, to) of `entries`, and check and count what they hold.
+   * @param entry where the first of them stands in its table
+   */
+  trackAll(entries: Int32Array, from: number, to: number, entry: Address, flags: number): void {
+    const { i32, rest } = this;
+    const { places } = this.pages;
+    this.referred += trackObjects(i32, places, this.columns, entries, from, to, entry, flags, rest);
+    for (let index = 1; index <= rest[0]; index++) this.checkObject(rest[index]);
+  }
+
+  /** Check an object of which the header was checked, and count what it refers to. */
+  checkObject(object: Address): void {
+    const { i32, types } = this;
+    const { table } = this.columns;
+    const column = this.typeIdOf(object) << COLUMN_SHIFT;
+    if (table[column + COLUMN_REFERENCES] < 0) {
+      this.checkRare(object, types[this.typeIdOf(object)]!);
       return;
     }
-    let target = columns[column + COLUMN_TARGETS];
-    for (let word = object + HEADER_WORDS, end = word + references; word < end; word++, target++)
-      if (i32[word] !== 0) this.countOne(i32[word], this.targets[target], object);
-    const weakref = columns[column + COLUMN_WEAKREF];
-    if (weakref !== 0 && i32[object + weakref] !== 0) this.checkWeakrefs(object, weakref);
+    this.referred += countReferences(i32, this.pages.places, this.columns.targets, table, column, object);
+    if (table[column + COLUMN_WEAKREF] !== 0) this.checkWeakrefs(object, table[column + COLUMN_WEAKREF]);
   }
 
   /** A reference from outside. */
   countRoot(object: Address): void {
     if (!this.pages.isObject(object) || this.typeIdOf(object) === TYPE_ID_STRING)
       refuse(object, "a root that is no object");
-    this.count(object);
+    this.referred += count(this.i32, object);
   }
 
   /** Every object and every root has been counted. @throws ImageError if an object is left that nothing refers to */
@@ -190,27 +190,14 @@ export class ImageContents {
 
   private countReference(target: number, slot: ImageSlot, owner: Address): void {
     if (slot.one !== 0) {
-      this.countOne(target, slot.one, owner);
+      this.referred += countOne(this.i32, this.pages.places, target, slot.one, owner);
       return;
     }
-    if (!this.pages.isObject(target)) refuseTarget(target, owner);
+    if (!this.pages.isObject(target)) refuse(owner, noObject(target));
     const id = this.typeIdOf(target);
-    if (slot.several === undefined ? id === TYPE_ID_STRING : !slot.several.has(id)) refuseType(target, owner);
-    this.count(target);
-  }
-
-  /** A reference that may lead to objects of one type only. */
-  private countOne(target: number, id: number, owner: Address): void {
-    if (!this.pages.isObject(target)) refuseTarget(target, owner);
-    if ((this.i32[target + HEADER_TYPE] & TYPE_ID_MASK) !== id) refuseType(target, owner);
-    this.count(target);
-  }
-
-  private count(target: Address): void {
-    const { i32 } = this;
-    const count = i32[target + HEADER_REFCOUNT];
-    i32[target + HEADER_REFCOUNT] = count + 1;
-    if (count === 0) this.referred++;
+    if (slot.several === undefined ? id === TYPE_ID_STRING : !slot.several.has(id))
+      refuse(owner, otherType(target));
+    this.referred += count(this.i32, target);
   }
 
   private checkAny(kinds: number, word: Address, owner: Address): void {

@@ -15,7 +15,6 @@ import {
   GENERATION_FIRST,
   GENERATION_LAST,
   GENERATION_WORDS,
-  HEADER_ENTRY,
   HEADER_TYPE,
   IMAGE_GENERATIONS,
   KIND_DICT,
@@ -27,7 +26,7 @@ import type { Memory } from "../memory/memory.js";
 import type { Core } from "./core.js";
 import type { ImageContents } from "./image-contents.js";
 import { type ImagePages, refuse } from "./image-pages.js";
-import { COLUMN_IS_GC, COLUMN_SHIFT, type ImageColumns, type ImageType } from "./image-types.js";
+import type { ImageType } from "./image-types.js";
 
 /** Chunks that tables of these sizes take: none has a hole. */
 export function chunkCountOf(sizes: readonly number[]): number {
@@ -46,7 +45,6 @@ export function restoreObjects(
   memory: Memory,
   pages: ImagePages,
   contents: ImageContents,
-  { columns }: ImageColumns,
   entries: Int32Array,
   sizes: readonly number[],
 ): number {
@@ -58,20 +56,9 @@ export function restoreObjects(
     const chunkCount = Math.ceil(sizes[generation] / CHUNK_CAPACITY);
     layTable(i32, generation, pages.chunks.subarray(nextChunk, nextChunk + chunkCount), sizes[generation]);
     for (const end = next + sizes[generation]; next < end; nextChunk++) {
-      let entry = pages.chunks[nextChunk] + CHUNK_ENTRIES;
-      for (const chunkEnd = Math.min(end, next + CHUNK_CAPACITY); next < chunkEnd; next++, entry++) {
-        const object = entries[next];
-        if (!pages.isObject(object)) refuse(object, "a tracked object that is none");
-        const header = i32[object + HEADER_TYPE];
-        const id = header & TYPE_ID_MASK;
-        if (columns[(id << COLUMN_SHIFT) + COLUMN_IS_GC] === 0)
-          refuse(object, "tracked, though its type cannot be");
-        if ((header & FLAG_TRACKED) !== 0) refuse(object, "tracked twice");
-        i32[object + HEADER_TYPE] = header | flags;
-        i32[object + HEADER_ENTRY] = entry;
-        i32[entry] = object;
-        contents.checkObject(object, id);
-      }
+      const chunkEnd = Math.min(end, next + CHUNK_CAPACITY);
+      contents.trackAll(entries, next, chunkEnd, pages.chunks[nextChunk] + CHUNK_ENTRIES, flags);
+      next = chunkEnd;
     }
   }
   const untracked = pages.collectable - next;
@@ -79,7 +66,7 @@ export function restoreObjects(
     if (isContainers && untracked === 0) return;
     for (let object = first; object < end; object += words) {
       const header = i32[object + HEADER_TYPE];
-      if (header !== 0 && (header & FLAG_TRACKED) === 0) contents.checkObject(object, header & TYPE_ID_MASK);
+      if (header !== 0 && (header & FLAG_TRACKED) === 0) contents.checkObject(object);
     }
   });
   return untracked;

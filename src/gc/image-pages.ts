@@ -44,7 +44,7 @@ import {
   TYPE_ID_MASK,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
-import { ImagePlaces } from "./image-places.js";
+import { addPlace, type ImagePlaces, makePlaces, objectWordsAt, storageWordsAt } from "./image-places.js";
 import {
   COLUMN_OBJECT_WORDS,
   COLUMN_PAGES,
@@ -73,7 +73,7 @@ export class ImagePages {
   private readonly side: Uint8Array;
   private readonly runs: Int32Array;
   private readonly pageTable: Address;
-  private readonly places: ImagePlaces;
+  readonly places: ImagePlaces;
   /** The first run that has not arrived. */
   private nextRun = 0;
 
@@ -85,7 +85,7 @@ export class ImagePages {
     this.first = memory.i32[CONTROL_FIRST_PAGE];
     this.top = top;
     this.pageTable = memory.i32[CONTROL_PAGE_TABLE];
-    this.places = new ImagePlaces(top);
+    this.places = makePlaces(top);
     this.chunks = new Int32Array(chunkCount);
     this.placeRuns();
   }
@@ -94,17 +94,17 @@ export class ImagePages {
 
   /** Whether an object, which `arrive` has seen, starts at this address. */
   isObject(address: number): boolean {
-    return this.places.objectWords(address) !== 0 && this.i32[address + HEADER_TYPE] !== 0;
+    return objectWordsAt(this.places, address) !== 0 && this.i32[address + HEADER_TYPE] !== 0;
   }
 
   /** Words of the block of an object. */
   blockWords(object: Address): number {
-    return this.places.objectWords(object);
+    return objectWordsAt(this.places, object);
   }
 
   /** Note that a storage block belongs to `owner`, which needs so many words of it. */
   claim(storage: number, words: number, owner: Address): void {
-    const blockWords = this.places.storageWords(storage);
+    const blockWords = storageWordsAt(this.places, storage);
     if (blockWords === 0) refuse(owner, `it names ${storage} as its storage, where no block starts`);
     if (words > blockWords) refuse(owner, `it needs ${words} words of storage and has ${blockWords}`);
     if (this.side[storage >>> GRANULE_SHIFT] !== 0)
@@ -146,7 +146,7 @@ export class ImagePages {
     this.describe(page, state, length, words);
     for (let next = page + 1; next < page + length; next++)
       i32[this.descriptor(next) + PAGE_STATE] = PAGE_CONTINUATION;
-    this.places.add(page, words, isLarge, kindOf(state) === KIND_STORAGE);
+    addPlace(this.places, page, words, isLarge, kindOf(state) === KIND_STORAGE);
   }
 
   private describe(page: number, state: number, length: number, words: number): Address {
@@ -216,7 +216,7 @@ export class ImagePages {
       const page = runs[this.nextRun + IMAGE_RUN_PAGE];
       if (page >= endPage) return;
       const state = runs[this.nextRun + IMAGE_RUN_STATE];
-      if (kindOf(state) !== KIND_STORAGE) this.checkPage(page, state, types.columns);
+      if (kindOf(state) !== KIND_STORAGE) this.checkPage(page, state, types.table);
     }
   }
 

@@ -35,7 +35,7 @@ export interface ImageType {
 
 /** By type id, COLUMN_* words each: what is asked for every object and every reference. */
 export interface ImageColumns {
-  readonly columns: Int32Array;
+  readonly table: Int32Array;
   /** Type ids that references of plain types may lead to, in the order of their words. */
   readonly targets: Int32Array;
 }
@@ -56,22 +56,22 @@ export const COLUMN_TARGETS = 5;
 export const COLUMN_WEAKREF = 6;
 
 export function columnsOf(types: readonly (ImageType | undefined)[]): ImageColumns {
-  const columns = new Int32Array(types.length << COLUMN_SHIFT);
+  const table = new Int32Array(types.length << COLUMN_SHIFT);
   const targets: number[] = [];
   for (const [id, type] of types.entries()) {
     if (type === undefined) continue;
     const column = id << COLUMN_SHIFT;
     const ones = plainTargets(type);
-    columns[column + COLUMN_PAGES] = type.blockKind + 1;
-    columns[column + COLUMN_OBJECT_WORDS] = type.objectWords;
-    columns[column + COLUMN_TYPE_WORD] = type.typeWord;
-    columns[column + COLUMN_IS_GC] = type.isGc ? 1 : 0;
-    columns[column + COLUMN_REFERENCES] = ones?.length ?? -1;
-    columns[column + COLUMN_TARGETS] = targets.length;
-    columns[column + COLUMN_WEAKREF] = type.weakrefOffset;
+    table[column + COLUMN_PAGES] = type.blockKind + 1;
+    table[column + COLUMN_OBJECT_WORDS] = type.objectWords;
+    table[column + COLUMN_TYPE_WORD] = type.typeWord;
+    table[column + COLUMN_IS_GC] = type.isGc ? 1 : 0;
+    table[column + COLUMN_REFERENCES] = ones?.length ?? -1;
+    table[column + COLUMN_TARGETS] = targets.length;
+    table[column + COLUMN_WEAKREF] = type.weakrefOffset;
     targets.push(...(ones ?? []));
   }
-  return { columns, targets: Int32Array.from(targets) };
+  return { table, targets: Int32Array.from(targets) };
 }
 
 function plainTargets({ kind, fields }: ImageType): number[] | undefined {

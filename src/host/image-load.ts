@@ -369,14 +369,7 @@ function checkGc(gc: Partial<Metadata["gc"]> | undefined): void {
 function restore(image: Image, makeHeap: (memory: Memory) => Context): LoadedHeap {
   const { memory, metadata, plans, pages, types, columns } = image;
   const contents = new ImageContents(memory, pages, types, columns);
-  const untracked = restoreObjects(
-    memory,
-    pages,
-    contents,
-    columns,
-    image.generations,
-    image.generationSizes,
-  );
+  const untracked = restoreObjects(memory, pages, contents, image.generations, image.generationSizes);
   for (const [, object] of metadata.roots) contents.countRoot(object);
   contents.finish();
   pages.checkStorage();
