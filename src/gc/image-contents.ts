@@ -48,12 +48,21 @@ import {
 import type { Memory } from "../memory/memory.js";
 import { holdsReference, slotWords } from "../object/slot.js";
 import { hashUnits } from "../object/string.js";
-import { type ImagePages, refuse } from "./image-pages.js";
-import { count, countOne, countReferences, noObject, otherType, trackObjects } from "./image-plain.js";
+import type { ImagePages } from "./image-pages.js";
+import {
+  count,
+  countOne,
+  countReferences,
+  noObject,
+  otherType,
+  refuse,
+  trackObjects,
+} from "./image-plain.js";
 import { ImageTableCheck } from "./image-tables.js";
 import {
   COLUMN_REFERENCES,
   COLUMN_SHIFT,
+  COLUMN_TARGETS,
   COLUMN_WEAKREF,
   type ImageColumns,
   type ImageSlot,
@@ -68,6 +77,7 @@ export class ImageContents {
   /** Foreign objects, in address order once `finish` has run. */
   readonly foreign: Address[] = [];
   private readonly i32: Int32Array;
+  private readonly side: Uint8Array;
   private readonly pages: ImagePages;
   private readonly types: readonly (ImageType | undefined)[];
   private readonly columns: ImageColumns;
@@ -87,6 +97,7 @@ export class ImageContents {
     columns: ImageColumns,
   ) {
     this.i32 = memory.i32;
+    this.side = memory.side;
     this.pages = pages;
     this.types = types;
     this.columns = columns;
@@ -101,8 +112,7 @@ export class ImageContents {
    */
   trackAll(entries: Int32Array, from: number, to: number, entry: Address, flags: number): void {
     const { i32, rest } = this;
-    const { places } = this.pages;
-    this.referred += trackObjects(i32, places, this.columns, entries, from, to, entry, flags, rest);
+    this.referred += trackObjects(i32, this.side, this.columns, entries, from, to, entry, flags, rest);
     for (let index = 1; index <= rest[0]; index++) this.checkObject(rest[index]);
   }
 
@@ -115,7 +125,14 @@ export class ImageContents {
       this.checkRare(object, types[this.typeIdOf(object)]!);
       return;
     }
-    this.referred += countReferences(i32, this.pages.places, this.columns.targets, table, column, object);
+    this.referred += countReferences(
+      i32,
+      this.side,
+      this.columns.targets,
+      table[column + COLUMN_TARGETS],
+      table[column + COLUMN_REFERENCES],
+      object,
+    );
     if (table[column + COLUMN_WEAKREF] !== 0) this.checkWeakrefs(object, table[column + COLUMN_WEAKREF]);
   }
 
@@ -190,7 +207,7 @@ export class ImageContents {
 
   private countReference(target: number, slot: ImageSlot, owner: Address): void {
     if (slot.one !== 0) {
-      this.referred += countOne(this.i32, this.pages.places, target, slot.one, owner);
+      this.referred += countOne(this.i32, this.side, target, slot.one, owner);
       return;
     }
     if (!this.pages.isObject(target)) refuse(owner, noObject(target));

@@ -25,7 +25,8 @@ import {
 import type { Memory } from "../memory/memory.js";
 import type { Core } from "./core.js";
 import type { ImageContents } from "./image-contents.js";
-import { type ImagePages, refuse } from "./image-pages.js";
+import type { ImagePages } from "./image-pages.js";
+import { refuse } from "./image-plain.js";
 import type { ImageType } from "./image-types.js";
 
 /** Chunks that tables of these sizes take: none has a hole. */

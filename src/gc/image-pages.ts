@@ -3,7 +3,6 @@
  * anew. Nothing that an image says is believed, and every loop ends after as many steps as there are words in it.
  */
 import { CLASS_WORDS, sizeClassOf } from "../alloc/size-class.js";
-import { ImageError } from "../memory/errors.js";
 import {
   type Address,
   CHUNK_WORDS,
@@ -44,7 +43,8 @@ import {
   TYPE_ID_MASK,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
-import { addPlace, type ImagePlaces, makePlaces, objectWordsAt, storageWordsAt } from "./image-places.js";
+import { CLAIMED, codeOf, isStart, startCode } from "./image-codes.js";
+import { refuse } from "./image-plain.js";
 import {
   COLUMN_OBJECT_WORDS,
   COLUMN_PAGES,
@@ -55,11 +55,6 @@ import {
 
 const CHUNKS_A_PAGE = PAGE_WORDS / CHUNK_WORDS;
 const CHUNK_PAGE_STATE = (PAGE_SMALL + KIND_STORAGE) | (sizeClassOf(CHUNK_WORDS) << 8);
-
-/** The image is whole, and makes no sense. */
-export function refuse(address: number, what: string): never {
-  throw new ImageError("IMAGE_INVALID", `The saved heap makes no sense at address ${address}: ${what}.`);
-}
 
 export class ImagePages {
   readonly first: number;
@@ -73,7 +68,9 @@ export class ImagePages {
   private readonly side: Uint8Array;
   private readonly runs: Int32Array;
   private readonly pageTable: Address;
-  readonly places: ImagePlaces;
+  /** By page: words of its blocks, and of all of them, where they are storage; else 0. */
+  private readonly storageWords: Int32Array;
+  private readonly storageEnd: Int32Array;
   /** The first run that has not arrived. */
   private nextRun = 0;
 
@@ -85,7 +82,8 @@ export class ImagePages {
     this.first = memory.i32[CONTROL_FIRST_PAGE];
     this.top = top;
     this.pageTable = memory.i32[CONTROL_PAGE_TABLE];
-    this.places = makePlaces(top);
+    this.storageWords = new Int32Array(top);
+    this.storageEnd = new Int32Array(top);
     this.chunks = new Int32Array(chunkCount);
     this.placeRuns();
   }
@@ -94,22 +92,25 @@ export class ImagePages {
 
   /** Whether an object, which `arrive` has seen, starts at this address. */
   isObject(address: number): boolean {
-    return objectWordsAt(this.places, address) !== 0 && this.i32[address + HEADER_TYPE] !== 0;
+    return address >>> PAGE_SHIFT < this.top && isStart(this.side[address >>> GRANULE_SHIFT], address);
   }
 
   /** Words of the block of an object. */
   blockWords(object: Address): number {
-    return objectWordsAt(this.places, object);
+    return this.i32[this.descriptor(object >>> PAGE_SHIFT) + PAGE_BLOCK_WORDS];
   }
 
   /** Note that a storage block belongs to `owner`, which needs so many words of it. */
   claim(storage: number, words: number, owner: Address): void {
-    const blockWords = storageWordsAt(this.places, storage);
-    if (blockWords === 0) refuse(owner, `it names ${storage} as its storage, where no block starts`);
+    const page = storage >>> PAGE_SHIFT;
+    const blockWords = page < this.top ? this.storageWords[page] : 0;
+    const offset = storage & (PAGE_WORDS - 1);
+    if (blockWords === 0 || offset % blockWords !== 0 || offset >= this.storageEnd[page])
+      refuse(owner, `it names ${storage} as its storage, where no block starts`);
     if (words > blockWords) refuse(owner, `it needs ${words} words of storage and has ${blockWords}`);
     if (this.side[storage >>> GRANULE_SHIFT] !== 0)
       refuse(owner, `its storage ${storage} belongs to somebody else too`);
-    this.side[storage >>> GRANULE_SHIFT] = 1;
+    this.side[storage >>> GRANULE_SHIFT] = CLAIMED;
   }
 
   // -- pages ----------------------------------------------------------------------------------
@@ -146,7 +147,9 @@ export class ImagePages {
     this.describe(page, state, length, words);
     for (let next = page + 1; next < page + length; next++)
       i32[this.descriptor(next) + PAGE_STATE] = PAGE_CONTINUATION;
-    addPlace(this.places, page, words, isLarge, kindOf(state) === KIND_STORAGE);
+    if (kindOf(state) !== KIND_STORAGE) return;
+    this.storageWords[page] = words;
+    this.storageEnd[page] = i32[this.descriptor(page) + PAGE_CAPACITY] * words;
   }
 
   private describe(page: number, state: number, length: number, words: number): Address {
@@ -221,7 +224,7 @@ export class ImagePages {
   }
 
   private checkPage(page: number, state: number, columns: Int32Array): void {
-    const { i32 } = this;
+    const { i32, side } = this;
     const descriptor = this.descriptor(page);
     const words = i32[descriptor + PAGE_BLOCK_WORDS];
     const capacity = i32[descriptor + PAGE_CAPACITY];
@@ -232,6 +235,7 @@ export class ImagePages {
     // Most pages have objects of one type: the type word that was right last time is right again.
     let known = 0;
     let typeWord = 0;
+    let code = 0;
     for (let block = first + (capacity - 1) * words; block >= first; block -= words) {
       const word = i32[block + HEADER_TYPE];
       if (word === 0) {
@@ -243,12 +247,14 @@ export class ImagePages {
       }
       if (word !== known) {
         typeWord = checkTypeWord(columns, word, block, kind, words);
+        code = codeOf(word & TYPE_ID_MASK);
         known = word;
       }
       if ((i32[block + HEADER_REFCOUNT] | i32[block + HEADER_SERIAL]) !== 0)
         refuse(block, "a count or a serial where none is saved");
       i32[block + HEADER_TYPE] = typeWord;
       i32[block + HEADER_SERIAL] = 1;
+      side[block >>> GRANULE_SHIFT] = startCode(code, block);
     }
     const used = capacity - freeCount;
     this.objects += used;
@@ -273,7 +279,6 @@ export class ImagePages {
         block -= words
       ) {
         if (side[block >>> GRANULE_SHIFT] !== 0) {
-          side[block >>> GRANULE_SHIFT] = 0;
           used++;
           continue;
         }
@@ -295,9 +300,14 @@ export class ImagePages {
     if ((state & 0xff) < PAGE_LARGE) i32[descriptor + PAGE_FREE_LIST] = free;
   }
 
-  /** When all lists of blocks are made: those of the pages that have free ones, lowest first. */
-  linkPages(): void {
+  /** When all has been checked and all lists of blocks are made: those of the pages that have free ones, lowest first. */
+  finish(): void {
     const { i32 } = this;
+    this.side.fill(
+      0,
+      (this.first << PAGE_SHIFT) >>> GRANULE_SHIFT,
+      (this.top << PAGE_SHIFT) >>> GRANULE_SHIFT,
+    );
     for (let page = i32[CONTROL_TOP_PAGE] - 1; page >= this.first; page--) {
       const descriptor = this.descriptor(page);
       const state = i32[descriptor + PAGE_STATE];

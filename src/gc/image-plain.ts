@@ -3,17 +3,18 @@
  * object passes here once: so these are functions of arrays, which the loop can keep in registers, and the commonest number
  * of references is written out as in the collector's loops.
  */
+import { ImageError } from "../memory/errors.js";
 import {
   type Address,
   FLAG_TRACKED,
+  GRANULE_SHIFT,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
   TYPE_ID_MASK,
 } from "../memory/layout.js";
-import { refuse } from "./image-pages.js";
-import { type ImagePlaces, objectWordsAt } from "./image-places.js";
+import { CODE_MANY, codeOf, GRANULE_MASK, isStart } from "./image-codes.js";
 import {
   COLUMN_IS_GC,
   COLUMN_REFERENCES,
@@ -23,6 +24,11 @@ import {
   type ImageColumns,
 } from "./image-types.js";
 
+/** The image is whole, and makes no sense. */
+export function refuse(address: number, what: string): never {
+  throw new ImageError("IMAGE_INVALID", `The saved heap makes no sense at address ${address}: ${what}.`);
+}
+
 /**
  * Track the objects [from, to) of `entries`, the first of them at `entry`. Those that are plain, and not weakly referenced,
  * are checked as well; the others are written to `rest`, behind their number.
@@ -30,7 +36,7 @@ import {
  */
 export function trackObjects(
   i32: Int32Array,
-  places: ImagePlaces,
+  side: Uint8Array,
   { table, targets }: ImageColumns,
   entries: Int32Array,
   from: number,
@@ -41,67 +47,84 @@ export function trackObjects(
 ): number {
   let referred = 0;
   let restCount = 0;
+  // Neighbours are often of one type: what was found out about a type word holds for the next.
+  let known = 0;
+  let weakref = 0;
+  let references = 0;
+  let target = 0;
   for (let next = from, place = entry; next < to; next++, place++) {
     const object = entries[next];
-    if (objectWordsAt(places, object) === 0) refuse(object, NOT_TRACKABLE);
+    if (!isStart(side[object >>> GRANULE_SHIFT], object)) refuse(object, "a tracked object that is none");
     const header = i32[object + HEADER_TYPE];
-    const column = (header & TYPE_ID_MASK) << COLUMN_SHIFT;
-    if (table[column + COLUMN_IS_GC] === 0) refuse(object, NOT_TRACKABLE);
-    if ((header & FLAG_TRACKED) !== 0) refuse(object, "tracked twice");
+    if (header !== known) {
+      const column = (header & TYPE_ID_MASK) << COLUMN_SHIFT;
+      if (table[column + COLUMN_IS_GC] === 0) refuse(object, "tracked, though its type cannot be");
+      if ((header & FLAG_TRACKED) !== 0) refuse(object, "tracked twice");
+      known = header;
+      weakref = table[column + COLUMN_WEAKREF];
+      references = table[column + COLUMN_REFERENCES];
+      target = table[column + COLUMN_TARGETS];
+    }
     i32[object + HEADER_TYPE] = header | flags;
     i32[object + HEADER_ENTRY] = place;
     i32[place] = object;
-    const weakref = table[column + COLUMN_WEAKREF];
-    if (table[column + COLUMN_REFERENCES] < 0 || (weakref !== 0 && i32[object + weakref] !== 0))
-      rest[++restCount] = object;
-    else referred += countReferences(i32, places, targets, table, column, object);
+    if (references < 0 || (weakref !== 0 && i32[object + weakref] !== 0)) rest[++restCount] = object;
+    else referred += countReferences(i32, side, targets, target, references, object);
   }
   rest[0] = restCount;
   return referred;
 }
 
-const NOT_TRACKABLE = "a tracked object that is none, or of a type that cannot be on a cycle";
-
-/** Check and count the references of an object of a plain type. @returns how many were the first of their target */
+/**
+ * Check and count the references of an object of a plain type.
+ * @param targets what the side bytes of the targets say but for their addresses, from `target` on
+ * @returns how many were the first of their target
+ */
 export function countReferences(
   i32: Int32Array,
-  places: ImagePlaces,
+  side: Uint8Array,
   targets: Int32Array,
-  table: Int32Array,
-  column: number,
+  target: number,
+  references: number,
   object: Address,
 ): number {
-  const references = table[column + COLUMN_REFERENCES];
-  const target = table[column + COLUMN_TARGETS];
   let referred = 0;
   if (references === 3) {
     const a = i32[object + HEADER_WORDS];
     const b = i32[object + HEADER_WORDS + 1];
     const c = i32[object + HEADER_WORDS + 2];
-    if (a !== 0) referred += countOne(i32, places, a, targets[target], object);
-    if (b !== 0) referred += countOne(i32, places, b, targets[target + 1], object);
-    if (c !== 0) referred += countOne(i32, places, c, targets[target + 2], object);
+    if (a !== 0) referred += countCode(i32, side, a, targets[target], object);
+    if (b !== 0) referred += countCode(i32, side, b, targets[target + 1], object);
+    if (c !== 0) referred += countCode(i32, side, c, targets[target + 2], object);
     return referred;
   }
   for (let index = 0; index < references; index++) {
     const reference = i32[object + HEADER_WORDS + index];
-    if (reference !== 0) referred += countOne(i32, places, reference, targets[target + index], object);
+    if (reference !== 0) referred += countCode(i32, side, reference, targets[target + index], object);
   }
   return referred;
+}
+
+/** A reference that may lead to objects with this code only. @returns 1 if it is the first, or 0 */
+function countCode(i32: Int32Array, side: Uint8Array, target: number, code: number, owner: Address): number {
+  if (side[target >>> GRANULE_SHIFT] !== code + (target & GRANULE_MASK)) refuseTarget(side, target, owner);
+  const references = i32[target + HEADER_REFCOUNT];
+  i32[target + HEADER_REFCOUNT] = references + 1;
+  return references === 0 ? 1 : 0;
 }
 
 /** A reference that may lead to objects of one type only. @param target not 0 @returns 1 if it is the first, or 0 */
 export function countOne(
   i32: Int32Array,
-  places: ImagePlaces,
+  side: Uint8Array,
   target: number,
   id: number,
   owner: Address,
 ): number {
-  if (objectWordsAt(places, target) === 0) refuse(owner, noObject(target));
-  const found = i32[target + HEADER_TYPE] & TYPE_ID_MASK;
-  if (found !== id) refuse(owner, found === 0 ? noObject(target) : otherType(target));
-  return count(i32, target);
+  const code = codeOf(id);
+  if (code === CODE_MANY && (i32[target + HEADER_TYPE] & TYPE_ID_MASK) !== id)
+    refuseTarget(side, target, owner);
+  return countCode(i32, side, target, code, owner);
 }
 
 /** A reference that was checked. @returns 1 if it is the first, or 0 */
@@ -109,6 +132,11 @@ export function count(i32: Int32Array, target: Address): number {
   const references = i32[target + HEADER_REFCOUNT];
   i32[target + HEADER_REFCOUNT] = references + 1;
   return references === 0 ? 1 : 0;
+}
+
+function refuseTarget(side: Uint8Array, target: number, owner: Address): never {
+  const isObject = isStart(side[target >>> GRANULE_SHIFT], target);
+  refuse(owner, isObject ? otherType(target) : noObject(target));
 }
 
 export function noObject(target: number): string {

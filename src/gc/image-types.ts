@@ -1,5 +1,6 @@
 /** What the reader of an image has to know of the types in it: from JavaScript's descriptions, never from the image. */
 import { HEADER_WORDS, KIND_STRUCT, KIND_TUPLE, SLOT_ANY } from "../memory/layout.js";
+import { codeOf, hasCode } from "./image-codes.js";
 
 /** One slot that may hold a reference. */
 export interface ImageSlot {
@@ -36,7 +37,7 @@ export interface ImageType {
 /** By type id, COLUMN_* words each: what is asked for every object and every reference. */
 export interface ImageColumns {
   readonly table: Int32Array;
-  /** Type ids that references of plain types may lead to, in the order of their words. */
+  /** Codes of the types that references of plain types may lead to, in the order of their words. */
   readonly targets: Int32Array;
 }
 export const COLUMN_SHIFT = 3;
@@ -48,7 +49,7 @@ export const COLUMN_TYPE_WORD = 2;
 export const COLUMN_IS_GC = 3;
 /**
  * Plain types: so many references stand behind the header, each to objects of one type, and there is nothing else to check
- * but the weak references to an instance. Others: -1.
+ * but the weak references to an instance. Others, and those that lead to types without a code of their own: -1.
  */
 export const COLUMN_REFERENCES = 4;
 /** Index of the first in `targets`. */
@@ -82,7 +83,8 @@ function plainTargets({ kind, fields }: ImageType): number[] | undefined {
       offset === HEADER_WORDS + index &&
       slot.slot !== SLOT_ANY &&
       slot.one !== 0 &&
+      hasCode(slot.one) &&
       slot.weakTargets === undefined,
   );
-  return isPlain ? sorted.map(({ slot }) => slot.one) : undefined;
+  return isPlain ? sorted.map(({ slot }) => codeOf(slot.one)) : undefined;
 }

@@ -373,7 +373,7 @@ function restore(image: Image, makeHeap: (memory: Memory) => Context): LoadedHea
   for (const [, object] of metadata.roots) contents.countRoot(object);
   contents.finish();
   pages.checkStorage();
-  pages.linkPages();
+  pages.finish();
   if (contents.foreign.length !== metadata.foreign.length)
     invalid(`${metadata.foreign.length} foreign values are named, and there are ${contents.foreign.length}`);
 
