@@ -1,25 +1,11 @@
-/**
- * Reading an image: what starts where.
- *
- * "Is this the start of an object of that type?" is asked for every reference. The side bytes of the memory, which the
- * collector does not need before there is a heap, answer it by one comparison:
- *
- *   0        no block starts in the granule
- *   1        a storage block that somebody owns
- *   4 .. 254 an object: type id << 2 | lowest two bits of its address, the last of which is 0.
- *            Types from 63 on share 63: the header has to be asked too.
- */
-import { type Address, GRANULE_SHIFT } from "../memory/layout.js";
+/** Reading an image: side bytes that say what starts where (IMAGE_SIDE_* in memory/layout.ts). */
+import { type Address, GRANULE_MASK, IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT } from "../memory/layout.js";
 
-export const CLAIMED = 1;
-const CODE_SHIFT = 2;
-const CODE_FIRST = 1 << CODE_SHIFT;
-export const CODE_MANY = 63 << CODE_SHIFT;
-export const GRANULE_MASK = (1 << GRANULE_SHIFT) - 1;
+const CODE_FIRST = 1 << IMAGE_SIDE_SHIFT;
 
 /** What the side bytes say of objects of a type, but for their addresses. */
 export function codeOf(typeId: number): number {
-  return Math.min(typeId << CODE_SHIFT, CODE_MANY);
+  return Math.min(typeId << IMAGE_SIDE_SHIFT, IMAGE_SIDE_MANY);
 }
 
 /** The side byte of an object. @param code its type's */
@@ -29,7 +15,7 @@ export function startCode(code: number, object: Address): number {
 
 /** Whether objects of a type have a code that no others have. */
 export function hasCode(typeId: number): boolean {
-  return typeId << CODE_SHIFT < CODE_MANY;
+  return typeId << IMAGE_SIDE_SHIFT < IMAGE_SIDE_MANY;
 }
 
 /** Whether the side byte of its granule says that an object starts at an address. */

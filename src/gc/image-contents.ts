@@ -16,6 +16,10 @@ import {
   IMAGE_ANY_NUMBER,
   IMAGE_ANY_OBJECT,
   IMAGE_ANY_STRING,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
   KIND_DICT,
   KIND_FOREIGN,
   KIND_LIST,
@@ -59,15 +63,7 @@ import {
   trackObjects,
 } from "./image-plain.js";
 import { ImageTableCheck } from "./image-tables.js";
-import {
-  COLUMN_REFERENCES,
-  COLUMN_SHIFT,
-  COLUMN_TARGETS,
-  COLUMN_WEAKREF,
-  type ImageColumns,
-  type ImageSlot,
-  type ImageType,
-} from "./image-types.js";
+import type { ImageColumns, ImageSlot, ImageType } from "./image-types.js";
 import { stringDataWords } from "./image-write.js";
 
 const ANY_OBJECT: ImageSlot = { slot: SLOT_ANY, one: 0, kinds: 0 };
@@ -120,8 +116,8 @@ export class ImageContents {
   checkObject(object: Address): void {
     const { i32, types } = this;
     const { table } = this.columns;
-    const column = this.typeIdOf(object) << COLUMN_SHIFT;
-    if (table[column + COLUMN_REFERENCES] < 0) {
+    const column = this.typeIdOf(object) << IMAGE_TYPE_SHIFT;
+    if (table[column + IMAGE_TYPE_REFERENCES] < 0) {
       this.checkRare(object, types[this.typeIdOf(object)]!);
       return;
     }
@@ -129,11 +125,12 @@ export class ImageContents {
       i32,
       this.side,
       this.columns.targets,
-      table[column + COLUMN_TARGETS],
-      table[column + COLUMN_REFERENCES],
+      table[column + IMAGE_TYPE_TARGETS],
+      table[column + IMAGE_TYPE_REFERENCES],
       object,
     );
-    if (table[column + COLUMN_WEAKREF] !== 0) this.checkWeakrefs(object, table[column + COLUMN_WEAKREF]);
+    if (table[column + IMAGE_TYPE_WEAKREF] !== 0)
+      this.checkWeakrefs(object, table[column + IMAGE_TYPE_WEAKREF]);
   }
 
   /** A reference from outside. */

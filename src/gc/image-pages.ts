@@ -21,6 +21,11 @@ import {
   IMAGE_RUN_PAGE,
   IMAGE_RUN_STATE,
   IMAGE_RUN_WORDS,
+  IMAGE_SIDE_CLAIMED,
+  IMAGE_TYPE_BLOCKS,
+  IMAGE_TYPE_OBJECT_WORDS,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_WORD,
   KIND_CONTAINER,
   KIND_COUNT,
   KIND_STORAGE,
@@ -43,15 +48,9 @@ import {
   TYPE_ID_MASK,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
-import { CLAIMED, codeOf, isStart, startCode } from "./image-codes.js";
+import { codeOf, isStart, startCode } from "./image-codes.js";
 import { refuse } from "./image-plain.js";
-import {
-  COLUMN_OBJECT_WORDS,
-  COLUMN_PAGES,
-  COLUMN_SHIFT,
-  COLUMN_TYPE_WORD,
-  type ImageColumns,
-} from "./image-types.js";
+import type { ImageColumns } from "./image-types.js";
 
 const CHUNKS_A_PAGE = PAGE_WORDS / CHUNK_WORDS;
 const CHUNK_PAGE_STATE = (PAGE_SMALL + KIND_STORAGE) | (sizeClassOf(CHUNK_WORDS) << 8);
@@ -110,7 +109,7 @@ export class ImagePages {
     if (words > blockWords) refuse(owner, `it needs ${words} words of storage and has ${blockWords}`);
     if (this.side[storage >>> GRANULE_SHIFT] !== 0)
       refuse(owner, `its storage ${storage} belongs to somebody else too`);
-    this.side[storage >>> GRANULE_SHIFT] = CLAIMED;
+    this.side[storage >>> GRANULE_SHIFT] = IMAGE_SIDE_CLAIMED;
   }
 
   // -- pages ----------------------------------------------------------------------------------
@@ -331,13 +330,16 @@ function checkTypeWord(
   blockWords: number,
 ): number {
   const id = word & TYPE_ID_MASK;
-  const column = id << COLUMN_SHIFT;
-  if (column >= columns.length || columns[column + COLUMN_PAGES] === 0)
+  const column = id << IMAGE_TYPE_SHIFT;
+  if (column >= columns.length || columns[column + IMAGE_TYPE_BLOCKS] === 0)
     refuse(block, `an object of type ${id}, which there is not`);
   if ((word & ~(TYPE_ID_MASK | FLAG_FINALIZED)) !== 0) refuse(block, `flags ${word >>> 16} of an object`);
-  if (columns[column + COLUMN_PAGES] !== kind + 1 || columns[column + COLUMN_OBJECT_WORDS] > blockWords)
+  if (
+    columns[column + IMAGE_TYPE_BLOCKS] !== kind + 1 ||
+    columns[column + IMAGE_TYPE_OBJECT_WORDS] > blockWords
+  )
     refuse(block, `an object of type ${id} in a page of blocks of kind ${kind} and ${blockWords} words`);
-  return word | columns[column + COLUMN_TYPE_WORD];
+  return word | columns[column + IMAGE_TYPE_WORD];
 }
 
 /** KIND_* of the blocks of a page. */

@@ -7,22 +7,22 @@ import { ImageError } from "../memory/errors.js";
 import {
   type Address,
   FLAG_TRACKED,
+  GRANULE_MASK,
   GRANULE_SHIFT,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
+  IMAGE_SIDE_MANY,
+  IMAGE_TYPE_IS_GC,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
   TYPE_ID_MASK,
 } from "../memory/layout.js";
-import { CODE_MANY, codeOf, GRANULE_MASK, isStart } from "./image-codes.js";
-import {
-  COLUMN_IS_GC,
-  COLUMN_REFERENCES,
-  COLUMN_SHIFT,
-  COLUMN_TARGETS,
-  COLUMN_WEAKREF,
-  type ImageColumns,
-} from "./image-types.js";
+import { codeOf, isStart } from "./image-codes.js";
+import type { ImageColumns } from "./image-types.js";
 
 /** The image is whole, and makes no sense. */
 export function refuse(address: number, what: string): never {
@@ -57,13 +57,13 @@ export function trackObjects(
     if (!isStart(side[object >>> GRANULE_SHIFT], object)) refuse(object, "a tracked object that is none");
     const header = i32[object + HEADER_TYPE];
     if (header !== known) {
-      const column = (header & TYPE_ID_MASK) << COLUMN_SHIFT;
-      if (table[column + COLUMN_IS_GC] === 0) refuse(object, "tracked, though its type cannot be");
+      const column = (header & TYPE_ID_MASK) << IMAGE_TYPE_SHIFT;
+      if (table[column + IMAGE_TYPE_IS_GC] === 0) refuse(object, "tracked, though its type cannot be");
       if ((header & FLAG_TRACKED) !== 0) refuse(object, "tracked twice");
       known = header;
-      weakref = table[column + COLUMN_WEAKREF];
-      references = table[column + COLUMN_REFERENCES];
-      target = table[column + COLUMN_TARGETS];
+      weakref = table[column + IMAGE_TYPE_WEAKREF];
+      references = table[column + IMAGE_TYPE_REFERENCES];
+      target = table[column + IMAGE_TYPE_TARGETS];
     }
     i32[object + HEADER_TYPE] = header | flags;
     i32[object + HEADER_ENTRY] = place;
@@ -122,7 +122,7 @@ export function countOne(
   owner: Address,
 ): number {
   const code = codeOf(id);
-  if (code === CODE_MANY && (i32[target + HEADER_TYPE] & TYPE_ID_MASK) !== id)
+  if (code === IMAGE_SIDE_MANY && (i32[target + HEADER_TYPE] & TYPE_ID_MASK) !== id)
     refuseTarget(side, target, owner);
   return countCode(i32, side, target, code, owner);
 }

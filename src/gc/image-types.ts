@@ -1,5 +1,18 @@
 /** What the reader of an image has to know of the types in it: from JavaScript's descriptions, never from the image. */
-import { HEADER_WORDS, KIND_STRUCT, KIND_TUPLE, SLOT_ANY } from "../memory/layout.js";
+import {
+  HEADER_WORDS,
+  IMAGE_TYPE_BLOCKS,
+  IMAGE_TYPE_IS_GC,
+  IMAGE_TYPE_OBJECT_WORDS,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
+  IMAGE_TYPE_WORD,
+  KIND_STRUCT,
+  KIND_TUPLE,
+  SLOT_ANY,
+} from "../memory/layout.js";
 import { codeOf, hasCode } from "./image-codes.js";
 
 /** One slot that may hold a reference. */
@@ -34,47 +47,37 @@ export interface ImageType {
   readonly item?: ImageSlot;
 }
 
-/** By type id, COLUMN_* words each: what is asked for every object and every reference. */
+/** What is asked for every object and every reference. */
 export interface ImageColumns {
+  /** IMAGE_TYPE_*, by type id. */
   readonly table: Int32Array;
   /** Codes of the types that references of plain types may lead to, in the order of their words. */
   readonly targets: Int32Array;
 }
-export const COLUMN_SHIFT = 3;
-/** KIND_* of the pages of instances, + 1; 0: there is no such type. */
-export const COLUMN_PAGES = 0;
-export const COLUMN_OBJECT_WORDS = 1;
-export const COLUMN_TYPE_WORD = 2;
-/** 1: instances can be on a cycle. */
-export const COLUMN_IS_GC = 3;
-/**
- * Plain types: so many references stand behind the header, each to objects of one type, and there is nothing else to check
- * but the weak references to an instance. Others, and those that lead to types without a code of their own: -1.
- */
-export const COLUMN_REFERENCES = 4;
-/** Index of the first in `targets`. */
-export const COLUMN_TARGETS = 5;
-export const COLUMN_WEAKREF = 6;
 
 export function columnsOf(types: readonly (ImageType | undefined)[]): ImageColumns {
-  const table = new Int32Array(types.length << COLUMN_SHIFT);
+  const table = new Int32Array(types.length << IMAGE_TYPE_SHIFT);
   const targets: number[] = [];
   for (const [id, type] of types.entries()) {
     if (type === undefined) continue;
-    const column = id << COLUMN_SHIFT;
+    const column = id << IMAGE_TYPE_SHIFT;
     const ones = plainTargets(type);
-    table[column + COLUMN_PAGES] = type.blockKind + 1;
-    table[column + COLUMN_OBJECT_WORDS] = type.objectWords;
-    table[column + COLUMN_TYPE_WORD] = type.typeWord;
-    table[column + COLUMN_IS_GC] = type.isGc ? 1 : 0;
-    table[column + COLUMN_REFERENCES] = ones?.length ?? -1;
-    table[column + COLUMN_TARGETS] = targets.length;
-    table[column + COLUMN_WEAKREF] = type.weakrefOffset;
+    table[column + IMAGE_TYPE_BLOCKS] = type.blockKind + 1;
+    table[column + IMAGE_TYPE_OBJECT_WORDS] = type.objectWords;
+    table[column + IMAGE_TYPE_WORD] = type.typeWord;
+    table[column + IMAGE_TYPE_IS_GC] = type.isGc ? 1 : 0;
+    table[column + IMAGE_TYPE_REFERENCES] = ones?.length ?? -1;
+    table[column + IMAGE_TYPE_TARGETS] = targets.length;
+    table[column + IMAGE_TYPE_WEAKREF] = type.weakrefOffset;
     targets.push(...(ones ?? []));
   }
   return { table, targets: Int32Array.from(targets) };
 }
 
+/**
+ * Plain types hold nothing but references behind the header, each to objects of one type, which has a code of its own: most
+ * structs and tuples. @returns the codes, or undefined
+ */
 function plainTargets({ kind, fields }: ImageType): number[] | undefined {
   if (kind !== KIND_STRUCT && kind !== KIND_TUPLE) return undefined;
   const sorted = [...fields].sort((first, second) => first.offset - second.offset);
