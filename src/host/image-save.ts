@@ -84,7 +84,7 @@ export function* imagePieces(context: Context, options: SaveOptions): IterableIt
   yield bytesOf(header);
   yield bytesOf(metadata.words);
   yield bytesOf(writer.runs);
-  for (const part of [writer.body(), writer.generations()])
+  for (const part of [writer.body(), [writer.generations()]])
     for (const words of part) {
       checksum.update(words);
       yield bytesOf(words);
