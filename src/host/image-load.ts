@@ -50,7 +50,10 @@ import { invalid, planTypes } from "./image-types.js";
 import { show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle } from "./types.js";
 
-/** How to load a heap: as `HeapOptions`, and with which classes. */
+/**
+ * How to load a heap: as `HeapOptions`, and with which classes. `maximumBytes` may be larger or smaller than it was when the heap
+ * was saved; left out it is the same, or a little more where the tables need it.
+ */
 export interface LoadOptions extends HeapOptions {
   /**
    * The program's structs, for those of the same names in the saved heap; what they lead to need not be named. A struct of
@@ -66,7 +69,9 @@ export interface LoadedHeap {
   readonly roots: Readonly<Record<string, Handle<Borrowed>>>;
 }
 
-/** What is read at a time: it is still in the processor's cache when its checksum is made. */
+/** What is read at a time: enough for a disk to be read ahead of, little enough to be in a shared cache when it is checked. */
+const READ_WORDS = 1 << 20;
+/** What is checked at a time: its checksum brings it into the processor's own cache, where its headers are checked. */
 const PIECE_WORDS = 1 << 17;
 /** What is believed of a length before as much has been read. */
 const TRUSTED_WORDS = 1 << 20;
@@ -313,14 +318,17 @@ async function readPages(
       run += IMAGE_RUN_WORDS;
     }
     const endWord = end * PAGE_WORDS;
-    for (let word = first * PAGE_WORDS; word < endWord; word += PIECE_WORDS) {
-      const pieceEnd = Math.min(endWord, word + PIECE_WORDS);
-      for (const bytes of memory.bytes(word, pieceEnd - word)) await reader.bytes(bytes, "its pages");
-      checksum.update(memory.i32, word, pieceEnd);
-      try {
-        if (refusal === undefined) arrived(pieceEnd / PAGE_WORDS);
-      } catch (error) {
-        refusal = error;
+    for (let word = first * PAGE_WORDS; word < endWord; word += READ_WORDS) {
+      const readEnd = Math.min(endWord, word + READ_WORDS);
+      for (const bytes of memory.bytes(word, readEnd - word)) await reader.bytes(bytes, "its pages");
+      for (let piece = word; piece < readEnd; piece += PIECE_WORDS) {
+        const pieceEnd = Math.min(readEnd, piece + PIECE_WORDS);
+        checksum.update(memory.i32, piece, pieceEnd);
+        try {
+          if (refusal === undefined) arrived(pieceEnd / PAGE_WORDS);
+        } catch (error) {
+          refusal = error;
+        }
       }
     }
   }
