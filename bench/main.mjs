@@ -3,7 +3,7 @@
  *
  *   --json           one line of JSON a measure, and nothing else, on stdout
  *   --out file       the same into a file, line by line; the table goes on to stdout
- *   --only id,id     only these rows
+ *   --only id,id     only these rows; the longest run only when they are named
  *   --peers a,b      only beside these peers (v8, which some rows cannot do without, is always there)
  *   --list           the names of all rows
  *   --rounds, --seconds, --rate, --n   as much as this, in the rows that let themselves be told
@@ -40,7 +40,8 @@ if (options.peers !== undefined) askOnlyFor(options.peers.split(","));
 const jobs = await loadJobs();
 const ids = jobs.flatMap((job) => job.ids);
 
-const wanted = new Set(options.only === undefined ? ids : options.only.split(","));
+const usual = jobs.filter((job) => !job.isOnlyNamed).flatMap((job) => job.ids);
+const wanted = new Set(options.only === undefined ? usual : options.only.split(","));
 const unknown = [...wanted].filter((id) => !ids.includes(id));
 
 if (options.list) console.log(ids.join("\n"));

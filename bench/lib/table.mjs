@@ -3,7 +3,7 @@ const COLUMNS = [
   ["row", 26, (line) => line.bench],
   ["shape", 26, (line) => line.shape],
   ["checks", 8, (line) => line.checks],
-  ["ours", 10, (line) => amount(line.ours_ms, line.unit)],
+  ["ours", 10, (line) => (line.ours_ms === null ? "-" : amount(line.ours_ms, line.unit))],
   ["peer", 14, (line) => line.peer ?? "-"],
   ["its", 10, (line) => (line.peer_ms === null ? "-" : amount(line.peer_ms, line.unit))],
   ["ratio", 7, (line) => (line.ratio === null ? "-" : line.ratio.toFixed(2))],

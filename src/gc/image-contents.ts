@@ -1,10 +1,11 @@
 /**
  * Reading an image, the second half: what its objects hold. Every reference is followed to an object of a type that its slot
  * may hold, and counted; the counts are those that the heap begins with. The naive witness (verify.ts) accepts what passes
- * here; this does it in one pass, and with no loop that a hostile image could make long.
+ * here; this visits each object once, and has no loop that a hostile image could make long.
  */
 import {
   type Address,
+  CHUNK_WORDS,
   CONTROL_WEAKREFS,
   FLAG_OBSERVED,
   FOREIGN_NUMBER,
@@ -15,6 +16,10 @@ import {
   IMAGE_ANY_NUMBER,
   IMAGE_ANY_OBJECT,
   IMAGE_ANY_STRING,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
   KIND_DICT,
   KIND_FOREIGN,
   KIND_LIST,
@@ -47,56 +52,113 @@ import {
 import type { Memory } from "../memory/memory.js";
 import { holdsReference, slotWords } from "../object/slot.js";
 import { hashUnits } from "../object/string.js";
-import { type ImagePages, refuse } from "./image-pages.js";
+import type { ImagePages } from "./image-pages.js";
+import {
+  count,
+  countOne,
+  countReferences,
+  noObject,
+  otherType,
+  refuse,
+  trackObjects,
+} from "./image-plain.js";
 import { ImageTableCheck } from "./image-tables.js";
-import type { ImageSlot, ImageType } from "./image-types.js";
+import type { ImageColumns, ImageSlot, ImageType } from "./image-types.js";
 import { stringDataWords } from "./image-write.js";
 
 const ANY_OBJECT: ImageSlot = { slot: SLOT_ANY, one: 0, kinds: 0 };
 const ANY_STRING: ImageSlot = { slot: SLOT_ANY, one: TYPE_ID_STRING, kinds: 0 };
 
 export class ImageContents {
-  /** Foreign objects found, in address order. */
+  /** Foreign objects, in address order once `finish` has run. */
   readonly foreign: Address[] = [];
   private readonly i32: Int32Array;
+  private readonly side: Uint8Array;
   private readonly pages: ImagePages;
   private readonly types: readonly (ImageType | undefined)[];
+  private readonly columns: ImageColumns;
+  /** What `trackObjects` leaves to `checkObject`: how many, and which. */
+  private readonly rest = new Int32Array(CHUNK_WORDS);
+  /** Objects that something refers to. */
+  private referred = 0;
   private readonly tables: ImageTableCheck;
   /** Weak references with a target; and those found in the lists of targets. */
   private weakrefs = 0;
   private listed = 0;
 
-  constructor(memory: Memory, pages: ImagePages, types: readonly (ImageType | undefined)[]) {
+  constructor(
+    memory: Memory,
+    pages: ImagePages,
+    types: readonly (ImageType | undefined)[],
+    columns: ImageColumns,
+  ) {
     this.i32 = memory.i32;
+    this.side = memory.side;
     this.pages = pages;
     this.types = types;
+    this.columns = columns;
     this.tables = new ImageTableCheck(memory.i32, pages, (slot, word, owner) =>
       this.checkSlot(slot, word, owner),
     );
   }
 
-  /** Check and count everything. `pages.checkObjects` has run. O(image). */
-  check(): void {
+  /**
+   * Track the objects [from, to) of `entries`, and check and count what they hold.
+   * @param entry where the first of them stands in its table
+   */
+  trackAll(entries: Int32Array, from: number, to: number, entry: Address, flags: number): void {
+    const { i32, rest } = this;
+    this.referred += trackObjects(i32, this.side, this.columns, entries, from, to, entry, flags, rest);
+    for (let index = 1; index <= rest[0]; index++) this.checkObject(rest[index]);
+  }
+
+  /** Check an object of which the header was checked, and count what it refers to. */
+  checkObject(object: Address): void {
     const { i32, types } = this;
-    this.pages.forEachObject((object) =>
-      this.checkObject(object, types[i32[object + HEADER_TYPE] & TYPE_ID_MASK]!),
+    const { table } = this.columns;
+    const column = this.typeIdOf(object) << IMAGE_TYPE_SHIFT;
+    if (table[column + IMAGE_TYPE_REFERENCES] < 0) {
+      this.checkRare(object, types[this.typeIdOf(object)]!);
+      return;
+    }
+    this.referred += countReferences(
+      i32,
+      this.side,
+      this.columns.targets,
+      table[column + IMAGE_TYPE_TARGETS],
+      table[column + IMAGE_TYPE_REFERENCES],
+      object,
     );
+    if (table[column + IMAGE_TYPE_WEAKREF] !== 0)
+      this.checkWeakrefs(object, table[column + IMAGE_TYPE_WEAKREF]);
+  }
+
+  /** A reference from outside. */
+  countRoot(object: Address): void {
+    if (!this.pages.isObject(object) || this.typeIdOf(object) === TYPE_ID_STRING)
+      refuse(object, "a root that is no object");
+    this.referred += count(this.i32, object);
+  }
+
+  /** Every object and every root has been counted. @throws ImageError if an object is left that nothing refers to */
+  finish(): void {
+    const { i32 } = this;
     if (this.listed !== this.weakrefs)
       refuse(
         CONTROL_WEAKREFS,
         `${this.weakrefs} weak references have a target, ${this.listed} are in its list`,
       );
     i32[CONTROL_WEAKREFS] = this.weakrefs;
+    this.numberForeign();
+    if (this.referred === this.pages.objects) return;
+    this.pages.forEachPage((first, end, words) => {
+      for (let object = first; object < end; object += words)
+        if (i32[object + HEADER_TYPE] !== 0 && i32[object + HEADER_REFCOUNT] === 0)
+          refuse(object, "an object to which nothing refers: it would never be freed");
+    });
   }
 
-  /** A reference from outside. */
-  countRoot(object: Address): void {
-    if (!this.pages.isObject(object) || (this.i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING)
-      refuse(object, "a root that is no object");
-    this.i32[object + HEADER_REFCOUNT]++;
-  }
-
-  private checkObject(object: Address, type: ImageType): void {
+  private checkRare(object: Address, type: ImageType): void {
     const { fields } = type;
     for (let index = 0; index < fields.length; index++)
       this.checkSlot(fields[index].slot, object + fields[index].offset, object);
@@ -141,17 +203,15 @@ export class ImageContents {
   }
 
   private countReference(target: number, slot: ImageSlot, owner: Address): void {
-    const { i32 } = this;
-    if (!this.pages.isObject(target)) refuse(owner, `it refers to ${target}, where no object starts`);
-    const id = i32[target + HEADER_TYPE] & TYPE_ID_MASK;
-    const isAllowed =
-      slot.one !== 0
-        ? id === slot.one
-        : slot.several === undefined
-          ? id !== TYPE_ID_STRING
-          : slot.several.has(id);
-    if (!isAllowed) refuse(owner, `it refers to ${target}, an object of another type than it may hold`);
-    i32[target + HEADER_REFCOUNT]++;
+    if (slot.one !== 0) {
+      this.referred += countOne(this.i32, this.side, target, slot.one, owner);
+      return;
+    }
+    if (!this.pages.isObject(target)) refuse(owner, noObject(target));
+    const id = this.typeIdOf(target);
+    if (slot.several === undefined ? id === TYPE_ID_STRING : !slot.several.has(id))
+      refuse(owner, otherType(target));
+    this.referred += count(this.i32, target);
   }
 
   private checkAny(kinds: number, word: Address, owner: Address): void {
@@ -196,12 +256,20 @@ export class ImageContents {
   /** A holder's items are laid out as a list's. */
   private checkForeign(object: Address, type: ImageType): void {
     this.foreign.push(object);
-    if (this.i32[object + FOREIGN_NUMBER] !== this.foreign.length)
-      refuse(object, `the number ${this.i32[object + FOREIGN_NUMBER]} of a foreign value`);
-    this.i32[object + FOREIGN_NUMBER] = 0;
     if (type.item !== undefined) this.checkItems(object, type.item);
     else if (this.i32[object + LIST_ITEMS] !== 0)
       refuse(object, "a foreign value that may hold nothing holds something");
+  }
+
+  /** They were found in the order of the tables, and are numbered in that of their addresses. */
+  private numberForeign(): void {
+    const { i32, foreign } = this;
+    foreign.sort((first, second) => first - second);
+    for (const [index, object] of foreign.entries()) {
+      if (i32[object + FOREIGN_NUMBER] !== index + 1)
+        refuse(object, `the number ${i32[object + FOREIGN_NUMBER]} of a foreign value`);
+      i32[object + FOREIGN_NUMBER] = 0;
+    }
   }
 
   // -- weak references ------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import { capacityOf, hashPair, hashWord } from "../object/hash-table.js";
 import { isDeletedEntry } from "../object/refcount.js";
 import { entryWords, slotWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
-import { type ImagePages, refuse } from "./image-pages.js";
+import type { ImagePages } from "./image-pages.js";
+import { refuse } from "./image-plain.js";
 import type { ImageSlot, ImageType } from "./image-types.js";
 
 type CheckSlot = (slot: ImageSlot, word: Address, owner: Address) => void;

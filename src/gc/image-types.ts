@@ -1,4 +1,19 @@
 /** What the reader of an image has to know of the types in it: from JavaScript's descriptions, never from the image. */
+import {
+  HEADER_WORDS,
+  IMAGE_TYPE_BLOCKS,
+  IMAGE_TYPE_IS_GC,
+  IMAGE_TYPE_OBJECT_WORDS,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
+  IMAGE_TYPE_WORD,
+  KIND_STRUCT,
+  KIND_TUPLE,
+  SLOT_ANY,
+} from "../memory/layout.js";
+import { codeOf, hasCode } from "./image-codes.js";
 
 /** One slot that may hold a reference. */
 export interface ImageSlot {
@@ -30,4 +45,49 @@ export interface ImageType {
   readonly key?: ImageSlot;
   /** Lists, foreign holders and dicts. */
   readonly item?: ImageSlot;
+}
+
+/** What is asked for every object and every reference. */
+export interface ImageColumns {
+  /** IMAGE_TYPE_*, by type id. */
+  readonly table: Int32Array;
+  /** Codes of the types that references of plain types may lead to, in the order of their words. */
+  readonly targets: Int32Array;
+}
+
+export function columnsOf(types: readonly (ImageType | undefined)[]): ImageColumns {
+  const table = new Int32Array(types.length << IMAGE_TYPE_SHIFT);
+  const targets: number[] = [];
+  for (const [id, type] of types.entries()) {
+    if (type === undefined) continue;
+    const column = id << IMAGE_TYPE_SHIFT;
+    const ones = plainTargets(type);
+    table[column + IMAGE_TYPE_BLOCKS] = type.blockKind + 1;
+    table[column + IMAGE_TYPE_OBJECT_WORDS] = type.objectWords;
+    table[column + IMAGE_TYPE_WORD] = type.typeWord;
+    table[column + IMAGE_TYPE_IS_GC] = type.isGc ? 1 : 0;
+    table[column + IMAGE_TYPE_REFERENCES] = ones?.length ?? -1;
+    table[column + IMAGE_TYPE_TARGETS] = targets.length;
+    table[column + IMAGE_TYPE_WEAKREF] = type.weakrefOffset;
+    targets.push(...(ones ?? []));
+  }
+  return { table, targets: Int32Array.from(targets) };
+}
+
+/**
+ * Plain types hold nothing but references behind the header, each to objects of one type, which has a code of its own: most
+ * structs and tuples. @returns the codes, or undefined
+ */
+function plainTargets({ kind, fields }: ImageType): number[] | undefined {
+  if (kind !== KIND_STRUCT && kind !== KIND_TUPLE) return undefined;
+  const sorted = [...fields].sort((first, second) => first.offset - second.offset);
+  const isPlain = sorted.every(
+    ({ offset, slot }, index) =>
+      offset === HEADER_WORDS + index &&
+      slot.slot !== SLOT_ANY &&
+      slot.one !== 0 &&
+      hasCode(slot.one) &&
+      slot.weakTargets === undefined,
+  );
+  return isPlain ? sorted.map(({ slot }) => codeOf(slot.one)) : undefined;
 }

@@ -8,6 +8,8 @@
  */
 import {
   type Address,
+  CHUNK_ENTRIES,
+  CHUNK_NEXT,
   CONTROL_FIRST_PAGE,
   FLAG_FINALIZED,
   FOREIGN_NUMBER,
@@ -80,22 +82,31 @@ export class ImageWriter {
   readonly foreign: readonly Address[];
   private readonly core: Core;
   private readonly i32: Int32Array;
-  /** By granule: words of the block that are saved, and 1; 0 for what is not. */
-  private readonly words: Int32Array;
+  /** By granule: 1 where a block that is saved starts. */
+  private readonly saved: Uint8Array;
+  /** By granule: words of a storage block that are saved. Only where there is one: the rest is never touched. */
+  private readonly storageWords: Int32Array;
+  /** The saved objects of all generations, one after the other. */
+  private readonly tracked: Int32Array;
+  /** Of the type that `plainWords` was asked for last. */
+  private weakrefOffset = 0;
   private stack = new Int32Array(1024);
   private depth = 0;
 
-  /** Find what the roots reach. O(what they reach), with four bytes for every 16 of the heap. */
+  /** Find what the roots reach. O(what they reach), with a byte for every 16 of the heap, and a word for every tracked object. */
   constructor(core: Core, roots: Iterable<Address>) {
     this.core = core;
     this.i32 = core.memory.i32;
-    this.words = new Int32Array((core.allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1);
+    const granules = (core.allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1;
+    this.saved = new Uint8Array(granules);
+    this.storageWords = new Int32Array(granules);
     const foreign: Address[] = [];
     for (const root of roots) this.reach(root);
     while (this.depth > 0) {
       const object = this.stack[--this.depth];
-      if (core.types.kindOf(object) === KIND_FOREIGN) foreign.push(object);
-      this.reachReferents(object);
+      const type = core.types.descriptorOf(object);
+      if (this.i32[type + TYPE_KIND] === KIND_FOREIGN) foreign.push(object);
+      this.reachReferents(object, type);
     }
     this.foreign = foreign.sort((first, second) => first - second);
     this.runs = this.findRuns();
@@ -107,50 +118,48 @@ export class ImageWriter {
       last < 0
         ? this.i32[CONTROL_FIRST_PAGE]
         : this.runs[last + IMAGE_RUN_PAGE] + this.runs[last + IMAGE_RUN_LENGTH];
-    this.generationSizes = Array.from({ length: IMAGE_GENERATIONS }, (_, generation) => {
-      let size = 0;
-      for (const object of core.generations.objects(generation)) if (this.isSaved(object)) size++;
-      return size;
-    });
+    let entryCount = 0;
+    for (let one = 0; one < IMAGE_GENERATIONS; one++) entryCount += core.generations.entryCount(one);
+    this.tracked = new Int32Array(entryCount);
+    this.generationSizes = this.findTracked();
   }
 
   /** Whether a block is saved. */
   isSaved(block: Address): boolean {
-    return this.words[block >>> GRANULE_SHIFT] !== 0;
+    return this.saved[block >>> GRANULE_SHIFT] !== 0;
   }
 
   // -- what is reached ------------------------------------------------------------------------
 
   private reach(object: Address): void {
+    const { i32, saved } = this;
     const granule = object >>> GRANULE_SHIFT;
-    if (object === 0 || this.words[granule] !== 0) return;
-    const { i32 } = this;
+    if (object === 0 || saved[granule] !== 0) return;
+    saved[granule] = 1;
     const type = this.core.types.descriptorOf(object);
-    if (i32[type + TYPE_KIND] === KIND_STRING) {
-      this.words[granule] = STRING_DATA + stringDataWords(i32[object + STRING_LENGTH]) + 1;
-      return;
-    }
-    this.words[granule] = i32[type + TYPE_OBJECT_WORDS] + 1;
-    if (this.depth === this.stack.length) {
-      const longer = new Int32Array(this.depth * 2);
-      longer.set(this.stack);
-      this.stack = longer;
-    }
+    if (i32[type + TYPE_DROP] >> 1 === 0 && i32[type + TYPE_KIND] !== KIND_FOREIGN) return;
+    if (this.depth === this.stack.length) this.growStack();
     this.stack[this.depth++] = object;
   }
 
+  private growStack(): void {
+    const longer = new Int32Array(this.depth * 2);
+    longer.set(this.stack);
+    this.stack = longer;
+  }
+
   private reachStorage(storage: Address, words: number): void {
-    if (storage !== 0) this.words[storage >>> GRANULE_SHIFT] = words + 1;
+    if (storage === 0) return;
+    this.saved[storage >>> GRANULE_SHIFT] = 1;
+    this.storageWords[storage >>> GRANULE_SHIFT] = words;
   }
 
   /** Everything that an object counts for, strings included: what its death would drop. */
-  private reachReferents(object: Address): void {
+  private reachReferents(object: Address, type: Address): void {
     const { i32 } = this;
-    const type = this.core.types.descriptorOf(object);
     const drop = i32[type + TYPE_DROP] >> 1;
     if (drop >= 0)
-      for (let word = object + HEADER_WORDS; word < object + HEADER_WORDS + drop; word++)
-        this.reach(i32[word]);
+      for (let word = object + HEADER_WORDS, end = word + drop; word < end; word++) this.reach(i32[word]);
     else if (drop === TRAVERSE_EDGES) {
       for (let index = 0; index < i32[type + TYPE_EDGE_COUNT]; index++) {
         const edge = i32[i32[type + TYPE_EDGES] + index];
@@ -223,39 +232,99 @@ export class ImageWriter {
         filled += PAGE_WORDS;
         if (filled < batch.length) continue;
         yield batch;
-        batch.fill(0);
         filled = 0;
       }
     }
     if (filled > 0) yield batch.subarray(0, filled);
   }
 
-  /** Copy what is saved of a page, which belongs to the run that begins at `first`, into zeros. */
+  /** Write what is saved of a page, which belongs to the run that begins at `first`, and zeros for the rest. */
   private writePage(page: number, first: number, out: Int32Array, at: number): void {
     const { i32 } = this;
     const descriptor = this.core.allocator.descriptorOf(first);
     const start = page << PAGE_SHIFT;
     if ((i32[descriptor + PAGE_STATE] & 0xff) >= PAGE_LARGE) {
       const block = first << PAGE_SHIFT;
-      const end = Math.min(block + this.words[block >>> GRANULE_SHIFT] - 1, start + PAGE_WORDS);
-      if (end > start) out.set(i32.subarray(start, end), at);
+      const words = this.isObject(descriptor)
+        ? this.objectWords(block)
+        : this.storageWords[block >>> GRANULE_SHIFT];
+      const end = Math.max(start, Math.min(block + words, start + PAGE_WORDS));
+      out.set(i32.subarray(start, end), at);
+      out.fill(0, at + end - start, at + PAGE_WORDS);
       if (page === first && this.isObject(descriptor)) this.writeHeader(block, out, at);
       return;
     }
+    out.set(i32.subarray(start, start + PAGE_WORDS), at);
     const words = i32[descriptor + PAGE_BLOCK_WORDS];
-    const isObject = this.isObject(descriptor);
     const end = start + i32[descriptor + PAGE_CAPACITY] * words;
-    for (let block = start; block < end; block += words) {
-      const saved = this.words[block >>> GRANULE_SHIFT] - 1;
-      if (saved < 0) continue;
-      const to = at + block - start;
-      for (let word = 0; word < saved; word++) out[to + word] = i32[block + word];
-      if (isObject) this.writeHeader(block, out, to);
-    }
+    out.fill(0, at + end - start, at + PAGE_WORDS);
+    if (this.isObject(descriptor)) this.writeObjects(start, end, words, out, at);
+    else this.writeStorage(start, end, words, out, at);
   }
 
   private isObject(descriptor: Address): boolean {
     return !this.core.allocator.isStorage(descriptor);
+  }
+
+  private writeStorage(start: Address, end: Address, words: number, out: Int32Array, at: number): void {
+    for (let block = start, to = at; block < end; block += words, to += words) {
+      const used = this.isSaved(block) ? this.storageWords[block >>> GRANULE_SHIFT] : 0;
+      out.fill(0, to + used, to + words);
+    }
+  }
+
+  /** The blocks of [start, end) stand in `out` from `at` on. */
+  private writeObjects(start: Address, end: Address, words: number, out: Int32Array, at: number): void {
+    const { saved } = this;
+    // Most pages have objects of one type: how the last was written the next is too.
+    let known = 0;
+    let rest = -1;
+    for (let block = start, to = at; block < end; block += words, to += words) {
+      if (saved[block >>> GRANULE_SHIFT] === 0) {
+        for (let word = to; word < to + words; word++) out[word] = 0;
+        continue;
+      }
+      const typeId = out[to + HEADER_TYPE] & TYPE_ID_MASK;
+      if (typeId !== known) {
+        known = typeId;
+        rest = this.plainWords(block);
+      }
+      if (rest < 0) {
+        const used = this.objectWords(block);
+        for (let word = to + used; word < to + words; word++) out[word] = 0;
+        this.writeHeader(block, out, to);
+        continue;
+      }
+      for (let word = to + rest; word < to + words; word++) out[word] = 0;
+      out[to + HEADER_REFCOUNT] = 0;
+      out[to + HEADER_TYPE] &= TYPE_ID_MASK | FLAG_FINALIZED;
+      out[to + HEADER_SERIAL] = 0;
+      out[to + HEADER_ENTRY] = 0;
+      // Its list of weak references is rarely there.
+      const offset = this.weakrefOffset;
+      if (offset !== 0 && out[to + offset] !== 0)
+        out[to + offset] = this.firstSaved(out[to + offset], WEAKREF_NEXT);
+    }
+  }
+
+  /** Words of an object where only its header and its list of weak references need care; else -1. Sets `weakrefOffset`. */
+  private plainWords(object: Address): number {
+    const { i32 } = this;
+    const type = this.core.types.descriptorOf(object);
+    const kind = i32[type + TYPE_KIND];
+    this.weakrefOffset = i32[type + TYPE_WEAKREF_OFFSET];
+    return kind === KIND_STRING || kind === KIND_WEAKREF || kind === KIND_FOREIGN
+      ? -1
+      : i32[type + TYPE_OBJECT_WORDS];
+  }
+
+  /** Words of an object that it uses. */
+  private objectWords(object: Address): number {
+    const { i32 } = this;
+    const type = this.core.types.descriptorOf(object);
+    return i32[type + TYPE_KIND] === KIND_STRING
+      ? STRING_DATA + stringDataWords(i32[object + STRING_LENGTH])
+      : i32[type + TYPE_OBJECT_WORDS];
   }
 
   /** What an object leaves behind: its count, its serial, its tables, and whatever of it is JavaScript's. */
@@ -304,19 +373,32 @@ export class ImageWriter {
     return low + 1;
   }
 
-  /** The tracked objects of each generation in list order, some at a time: each piece is valid until the next is asked for. */
-  *generations(): IterableIterator<Int32Array> {
-    const batch = new Int32Array(BATCH_PAGES * PAGE_WORDS);
+  /** Fill `tracked`. @returns how many objects of each generation are saved */
+  private findTracked(): number[] {
+    const { i32, saved, tracked } = this;
+    const { generations } = this.core;
+    const sizes: number[] = [];
     let filled = 0;
-    for (let generation = 0; generation < IMAGE_GENERATIONS; generation++)
-      for (const object of this.core.generations.objects(generation)) {
-        if (!this.isSaved(object)) continue;
-        batch[filled++] = object;
-        if (filled < batch.length) continue;
-        yield batch;
-        filled = 0;
+    for (let generation = 0; generation < IMAGE_GENERATIONS; generation++) {
+      const before = filled;
+      for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
+        const end = generations.entriesEnd(chunk);
+        for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) {
+          const object = i32[entry];
+          if (object !== 0 && saved[object >>> GRANULE_SHIFT] !== 0) tracked[filled++] = object;
+        }
       }
-    if (filled > 0) yield batch.subarray(0, filled);
+      sizes.push(filled - before);
+    }
+    return sizes;
+  }
+
+  /** The tracked objects of each generation in list order. */
+  generations(): Int32Array {
+    return this.tracked.subarray(
+      0,
+      this.generationSizes.reduce((total, size) => total + size, 0),
+    );
   }
 }
 

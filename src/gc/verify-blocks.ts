@@ -113,7 +113,10 @@ function verifyControl({ i32 }: Memory): void {
   );
   const version = i32[L.CONTROL_VERSION];
   check(version === L.LAYOUT_VERSION, I1, L.CONTROL_VERSION, () => `layout version ${version}`);
-  const pages = Math.floor(i32.length / L.PAGE_WORDS);
+  // The tables stand before the first page or behind the last one.
+  const pageTable = i32[L.CONTROL_PAGE_TABLE];
+  const isBehind = pageTable >= i32[L.CONTROL_FIRST_PAGE] * L.PAGE_WORDS;
+  const pages = Math.floor((isBehind ? pageTable : i32.length) / L.PAGE_WORDS);
   const top = i32[L.CONTROL_TOP_PAGE];
   check(i32[L.CONTROL_PAGE_COUNT] === pages, I1, L.CONTROL_PAGE_COUNT, () => `${pages} pages are reserved`);
   check(

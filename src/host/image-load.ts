@@ -1,7 +1,8 @@
 /** Loading a saved heap. Nothing that it says is believed before it was checked (docs/design/0006). */
 import { ImageContents } from "../gc/image-contents.js";
-import { restoreGenerations } from "../gc/image-generations.js";
-import { checkRuns, ImagePages } from "../gc/image-pages.js";
+import { checkUntracked, chunkCountOf, restoreObjects } from "../gc/image-generations.js";
+import { checkRuns, endPageOf, ImagePages } from "../gc/image-pages.js";
+import { columnsOf, type ImageColumns, type ImageType } from "../gc/image-types.js";
 import { bytesOf, Checksum } from "../memory/checksum.js";
 import { ImageError, InvalidArgumentError } from "../memory/errors.js";
 import {
@@ -10,6 +11,7 @@ import {
   CONTROL_LONG_LIVED_PENDING,
   CONTROL_LONG_LIVED_TOTAL,
   CONTROL_STATS,
+  HEADER_WORDS,
   IMAGE_GENERATIONS,
   IMAGE_HEADER_CHECKSUM,
   IMAGE_HEADER_FIRST_PAGE,
@@ -36,7 +38,7 @@ import {
   RESERVATION_BYTES_MAX,
   WORD_BYTES,
 } from "../memory/layout.js";
-import { bytesBelow, type Memory, reserveAgain } from "../memory/memory.js";
+import { bytesFor, type Memory, reserveAgain } from "../memory/memory.js";
 import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
 import type { Heap, HeapOptions } from "./heap.js";
@@ -48,7 +50,10 @@ import { invalid, planTypes } from "./image-types.js";
 import { show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle } from "./types.js";
 
-/** How to load a heap: as `HeapOptions`, and with which classes. */
+/**
+ * How to load a heap: as `HeapOptions`, and with which classes. `maximumBytes` may be larger or smaller than it was when the heap
+ * was saved; left out it is the same, or a little more where the tables need it.
+ */
 export interface LoadOptions extends HeapOptions {
   /**
    * The program's structs, for those of the same names in the saved heap; what they lead to need not be named. A struct of
@@ -64,7 +69,9 @@ export interface LoadedHeap {
   readonly roots: Readonly<Record<string, Handle<Borrowed>>>;
 }
 
-/** What is read at a time: it is still in the processor's cache when its checksum is made. */
+/** What is read at a time: enough for a disk to be read ahead of, little enough to be in a shared cache when it is checked. */
+const READ_WORDS = 1 << 20;
+/** What is checked at a time: its checksum brings it into the processor's own cache, where its headers are checked. */
 const PIECE_WORDS = 1 << 17;
 /** What is believed of a length before as much has been read. */
 const TRUSTED_WORDS = 1 << 20;
@@ -93,8 +100,9 @@ interface Image {
   readonly memory: Memory;
   readonly metadata: Metadata;
   readonly plans: readonly Plan[];
-  readonly runs: Int32Array;
-  readonly topPage: number;
+  readonly types: readonly (ImageType | undefined)[];
+  readonly columns: ImageColumns;
+  readonly pages: ImagePages;
   readonly generations: Int32Array;
   readonly generationSizes: readonly number[];
 }
@@ -176,19 +184,26 @@ async function readImage(
   const wrong = checkRuns(runs, place);
   if (wrong !== undefined) invalid(wrong);
   const plans = planTypes(metadata.types, types);
+  const ourTypes = imageTypes(plans);
+  const columns = columnsOf(ourTypes);
+  const generationSizes = generationSizesOf(header);
+  const chunkCount = chunkCountOf(generationSizes);
 
-  const memory = reserveAgain(place, maximumBytes);
+  const memory = reserveAgain({ ...place, endPage: endPageOf(place, chunkCount) }, maximumBytes);
+  const pages = new ImagePages(memory, runs, place.topPage, chunkCount);
   const checksum = new Checksum().update(header);
-  await readPages(reader, memory, runs, checksum);
-  const generationSizes = [
-    ...header.subarray(IMAGE_HEADER_GENERATIONS, IMAGE_HEADER_GENERATIONS + IMAGE_GENERATIONS),
-  ];
+  const refusal = await readPages(reader, memory, runs, checksum, (end) => pages.arrive(end, columns));
   const generations = await reader.words(sum(generationSizes), "its generations");
   checksum.update(generations);
   const [trailer] = await reader.words(1, "its checksum");
   checkSum(checksum, trailer, "contents");
   await reader.end();
-  return { memory, metadata, plans, runs, topPage: place.topPage, generations, generationSizes };
+  if (refusal !== undefined) throw refusal;
+  return { memory, metadata, plans, types: ourTypes, columns, pages, generations, generationSizes };
+}
+
+function generationSizesOf(header: Int32Array): number[] {
+  return [...header.subarray(IMAGE_HEADER_GENERATIONS, IMAGE_HEADER_GENERATIONS + IMAGE_GENERATIONS)];
 }
 
 async function readHeader(reader: ImageReader): Promise<Int32Array> {
@@ -237,14 +252,21 @@ function checkHeader(header: Int32Array, size: number | undefined): void {
   const [firstPage, topPage] = [header[IMAGE_HEADER_FIRST_PAGE], header[IMAGE_HEADER_TOP_PAGE]];
   if (topPage > pagesMax || firstPage > topPage || header[IMAGE_HEADER_RESERVED] > pagesMax)
     invalid(`pages ${firstPage} to ${topPage} of ${header[IMAGE_HEADER_RESERVED]}`);
-  if (header[IMAGE_HEADER_RESERVED] < topPage || bytesBelow(firstPage) < topPage * PAGE_BYTES)
-    invalid(`its pages begin at ${firstPage}, and tables for ${topPage} pages do not end before that`);
+  if (
+    firstPage < 1 ||
+    header[IMAGE_HEADER_RESERVED] < topPage ||
+    bytesFor(firstPage, topPage) > RESERVATION_BYTES_MAX
+  )
+    invalid(`pages ${firstPage} to ${topPage} leave no room for a heap's tables`);
+  const tracked = sum(generationSizesOf(header));
+  if (tracked > (header[IMAGE_HEADER_PAGES] * PAGE_WORDS) / HEADER_WORDS)
+    invalid(`its header says ${tracked} objects are tracked, in ${header[IMAGE_HEADER_PAGES]} pages`);
   const words =
     IMAGE_HEADER_WORDS +
     Math.ceil(header[IMAGE_HEADER_METADATA] / WORD_BYTES) +
     header[IMAGE_HEADER_RUNS] * IMAGE_RUN_WORDS +
     header[IMAGE_HEADER_PAGES] * PAGE_WORDS +
-    sum([...header.subarray(IMAGE_HEADER_GENERATIONS, IMAGE_HEADER_GENERATIONS + IMAGE_GENERATIONS)]) +
+    tracked +
     1;
   if (size !== undefined && size < words * WORD_BYTES)
     throw new ImageError(
@@ -274,13 +296,20 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Straight to where the pages belong; neighbours in one go. */
+/**
+ * Straight to where the pages belong; neighbours in one go. What makes no sense is told when the checksum has been: it may
+ * be damage.
+ * @param arrived called with one past the last page that has been read
+ * @returns what it threw first
+ */
 async function readPages(
   reader: ImageReader,
   memory: Memory,
   runs: Int32Array,
   checksum: Checksum,
-): Promise<void> {
+  arrived: (endPage: number) => void,
+): Promise<unknown> {
+  let refusal: unknown;
   for (let run = 0; run < runs.length; ) {
     const first = runs[run + IMAGE_RUN_PAGE];
     let end = first;
@@ -289,12 +318,21 @@ async function readPages(
       run += IMAGE_RUN_WORDS;
     }
     const endWord = end * PAGE_WORDS;
-    for (let word = first * PAGE_WORDS; word < endWord; word += PIECE_WORDS) {
-      const pieceEnd = Math.min(endWord, word + PIECE_WORDS);
-      for (const bytes of memory.bytes(word, pieceEnd - word)) await reader.bytes(bytes, "its pages");
-      checksum.update(memory.i32, word, pieceEnd);
+    for (let word = first * PAGE_WORDS; word < endWord; word += READ_WORDS) {
+      const readEnd = Math.min(endWord, word + READ_WORDS);
+      for (const bytes of memory.bytes(word, readEnd - word)) await reader.bytes(bytes, "its pages");
+      for (let piece = word; piece < readEnd; piece += PIECE_WORDS) {
+        const pieceEnd = Math.min(readEnd, piece + PIECE_WORDS);
+        checksum.update(memory.i32, piece, pieceEnd);
+        try {
+          if (refusal === undefined) arrived(pieceEnd / PAGE_WORDS);
+        } catch (error) {
+          refusal = error;
+        }
+      }
     }
   }
+  return refusal;
 }
 
 function parseMetadata(bytes: Uint8Array): Metadata {
@@ -339,21 +377,19 @@ function checkGc(gc: Partial<Metadata["gc"]> | undefined): void {
 // -- putting together -----------------------------------------------------------------------------
 
 function restore(image: Image, makeHeap: (memory: Memory) => Context): LoadedHeap {
-  const { memory, metadata, plans } = image;
-  const types = imageTypes(plans);
-  const pages = new ImagePages(memory, image.runs, image.topPage);
-  pages.placeRuns();
-  pages.checkObjects(types);
-  const contents = new ImageContents(memory, pages, types);
-  contents.check();
+  const { memory, metadata, plans, pages, types, columns } = image;
+  const contents = new ImageContents(memory, pages, types, columns);
+  const untracked = restoreObjects(memory, pages, contents, image.generations, image.generationSizes);
   for (const [, object] of metadata.roots) contents.countRoot(object);
+  contents.finish();
   pages.checkStorage();
+  pages.finish();
   if (contents.foreign.length !== metadata.foreign.length)
     invalid(`${metadata.foreign.length} foreign values are named, and there are ${contents.foreign.length}`);
 
   const context = makeHeap(memory);
   context.binder.restore(plans);
-  restoreGenerations(context.core, pages, types, image.generations, image.generationSizes);
+  if (untracked > 0) checkUntracked(context.core, pages, types);
   for (const [index, object] of contents.foreign.entries()) {
     const tombstone = metadata.foreign[index];
     if (tombstone !== null) context.foreign.bury(object, tombstone);

@@ -11,7 +11,6 @@ import {
   CONTROL_FIRST_PAGE,
   CONTROL_LONG_LIVED_PENDING,
   CONTROL_LONG_LIVED_TOTAL,
-  CONTROL_PAGE_COUNT,
   CONTROL_STATS,
   CONTROL_THRESHOLDS,
   CONTROL_USER_CODE,
@@ -33,6 +32,7 @@ import {
   IMAGE_RUN_WORDS,
   IMAGE_VERSION,
   LAYOUT_VERSION,
+  PAGE_BYTES,
   STATS_WORDS,
   WORD_BYTES,
 } from "../memory/layout.js";
@@ -88,7 +88,7 @@ export function* imagePieces(context: Context, options: SaveOptions): IterableIt
   yield bytesOf(header);
   yield bytesOf(metadata.words);
   yield bytesOf(writer.runs);
-  for (const part of [writer.body(), writer.generations()])
+  for (const part of [writer.body(), [writer.generations()]])
     for (const words of part) {
       checksum.update(words);
       yield bytesOf(words);
@@ -153,7 +153,7 @@ function toWords(text: string): { words: Int32Array; bytes: number } {
 }
 
 function makeHeader(context: Context, writer: ImageWriter, metadataBytes: number, front: number): Int32Array {
-  const { i32 } = context.core.memory;
+  const { i32, maximumBytes } = context.core.memory;
   const header = new Int32Array(IMAGE_HEADER_WORDS);
   header.set([IMAGE_MAGIC_FIRST, IMAGE_MAGIC_SECOND]);
   header[IMAGE_HEADER_VERSION] = IMAGE_VERSION;
@@ -163,7 +163,7 @@ function makeHeader(context: Context, writer: ImageWriter, metadataBytes: number
   header[IMAGE_HEADER_PAGES] = writer.pageCount;
   header[IMAGE_HEADER_FIRST_PAGE] = i32[CONTROL_FIRST_PAGE];
   header[IMAGE_HEADER_TOP_PAGE] = writer.topPage;
-  header[IMAGE_HEADER_RESERVED] = i32[CONTROL_PAGE_COUNT];
+  header[IMAGE_HEADER_RESERVED] = Math.floor(maximumBytes / PAGE_BYTES);
   header.set(writer.generationSizes, IMAGE_HEADER_GENERATIONS);
   header[IMAGE_HEADER_FRONT] = front;
   header[IMAGE_HEADER_CHECKSUM] = new Checksum().update(header, 0, IMAGE_HEADER_CHECKSUM).value;

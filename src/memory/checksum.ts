@@ -58,7 +58,19 @@ export class Checksum {
 
   private stripes(words: Int32Array, from: number, to: number): void {
     let { acc1, acc2, acc3, acc4 } = this;
-    for (let next = from; next < to; next += STRIPE_WORDS) {
+    let next = from;
+    // Two at a time: the test of the loop is a tenth of the work.
+    for (; next + STRIPE_WORDS < to; next += 2 * STRIPE_WORDS) {
+      acc1 = round(acc1, words[next]);
+      acc2 = round(acc2, words[next + 1]);
+      acc3 = round(acc3, words[next + 2]);
+      acc4 = round(acc4, words[next + 3]);
+      acc1 = round(acc1, words[next + 4]);
+      acc2 = round(acc2, words[next + 5]);
+      acc3 = round(acc3, words[next + 6]);
+      acc4 = round(acc4, words[next + 7]);
+    }
+    for (; next < to; next += STRIPE_WORDS) {
       acc1 = round(acc1, words[next]);
       acc2 = round(acc2, words[next + 1]);
       acc3 = round(acc3, words[next + 2]);

@@ -10,6 +10,8 @@
  *   +-----------+------------+------------+-------------------------------------------------+
  *   0           CONTROL_WORDS             first page                          page count
  *
+ *   A heap that was loaded with a larger reservation than it was saved with has both tables behind its pages.
+ *
  *   object                              (word offsets from its address)
  *     0  refcount        strong references
  *     1  type id : 16 | flags : 16
@@ -82,7 +84,7 @@ export const SIZE_CLASS_COUNT_MAX = 64;
 
 export const CONTROL_MAGIC = 0;
 export const CONTROL_VERSION = 1;
-export const CONTROL_PAGE_COUNT = 2; //     pages in the reservation
+export const CONTROL_PAGE_COUNT = 2; //     one past the last page that can hold blocks
 export const CONTROL_FIRST_PAGE = 3; //     first page that can hold blocks
 export const CONTROL_TOP_PAGE = 4; //       first page never handed out
 export const CONTROL_PAGES_USED = 5; //     pages holding blocks or runs
@@ -213,6 +215,7 @@ export const SERIAL_MAX = 0x3fffffff;
 export const SERIAL_RETIRED = SERIAL_MAX - 4;
 /** A granule is 16 bytes; every block starts in a granule of its own. */
 export const GRANULE_SHIFT = 2;
+export const GRANULE_MASK = (1 << GRANULE_SHIFT) - 1; // of word addresses
 /** `unsafe` refuses more references than this to one object; heap references cannot reach it (8 GiB / 4 B = 2^31). */
 export const REFCOUNT_MAX = 2 ** 30;
 
@@ -396,6 +399,29 @@ export const IMAGE_ANY_NUMBER = 4;
 export const IMAGE_ANY_STRING = 8;
 export const IMAGE_ANY_OBJECT = 16;
 export const IMAGE_ANY = 31;
+
+/**
+ * While an image is read, the side byte of a granule says what starts in it, so that one comparison answers whether a
+ * reference leads to an object of some type:
+ *
+ *   0        nothing
+ *   1        a storage block that somebody owns
+ *   4 .. 254 an object: type id << 2 | lowest two bits of its address, the last of which is 0.
+ *            Types from 63 on share 63: the header has to be asked too.
+ */
+export const IMAGE_SIDE_CLAIMED = 1;
+export const IMAGE_SIDE_SHIFT = 2;
+export const IMAGE_SIDE_MANY = 63 << IMAGE_SIDE_SHIFT;
+
+/** Types as the reader of an image has them (gc/image-types.ts), by type id. */
+export const IMAGE_TYPE_SHIFT = 3;
+export const IMAGE_TYPE_BLOCKS = 0; //       KIND_* of the blocks of instances, + 1; 0: there is no such type
+export const IMAGE_TYPE_OBJECT_WORDS = 1;
+export const IMAGE_TYPE_WORD = 2; //         the type word of instances
+export const IMAGE_TYPE_IS_GC = 3; //        1: instances can be on a cycle
+export const IMAGE_TYPE_REFERENCES = 4; //   words behind the header that are plain references; -1: not plain
+export const IMAGE_TYPE_TARGETS = 5; //      where the codes of their targets begin
+export const IMAGE_TYPE_WEAKREF = 6; //      word of the weak reference list, or 0
 
 export const INT32_MAX = 0x7fffffff;
 /** CPython's PyTrash_UNWIND_LEVEL: how many deaths may nest before the next is deferred. */

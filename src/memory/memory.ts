@@ -145,53 +145,52 @@ export function reserveMemory(maximumBytes?: number, allocate = allocateBuffer, 
 }
 
 /**
- * Reserve a memory in which the pages of a saved heap have their old places.
+ * Reserve a memory in which the pages of a saved heap have their old places. Where the tables of a larger reservation
+ * would reach into the first page, they stand behind the last one.
  *
  * Without a size it is the one that the heap had, or what the machine grants of it.
  *
- * @param place first page, one past the last page in use, and pages of the reservation that was saved
- * @throws InvalidArgumentError outside 256 KiB .. 8 GiB, or where the page table of so many pages would reach into the first page
+ * @param place first page, one past the last page that is needed, and pages of the reservation that was saved
+ * @throws InvalidArgumentError outside 256 KiB .. 8 GiB
  * @throws OutOfMemoryError where the pages do not fit, or the machine refuses the reservation
  */
 export function reserveAgain(
-  place: { readonly firstPage: number; readonly topPage: number; readonly pageCount: number },
+  place: { readonly firstPage: number; readonly endPage: number; readonly pageCount: number },
   maximumBytes?: number,
   allocate = allocateBuffer,
 ): Memory {
-  const { firstPage, topPage } = place;
-  const bytesMax = bytesBelow(firstPage);
-  const bytesMin = Math.max(RESERVATION_BYTES_MIN, roundUp(topPage * PAGE_BYTES));
-  if (maximumBytes !== undefined && maximumBytes >= RESERVATION_BYTES_MIN && maximumBytes < bytesMin)
+  const { firstPage, endPage } = place;
+  const bytesMin = bytesFor(firstPage, endPage);
+  const isSize = maximumBytes !== undefined && maximumBytes >= RESERVATION_BYTES_MIN;
+  if (
+    bytesMin > RESERVATION_BYTES_MAX ||
+    (isSize && maximumBytes <= RESERVATION_BYTES_MAX && pagesIn(roundUp(maximumBytes), firstPage) < endPage)
+  )
     throw new OutOfMemoryError(
       bytesMin,
-      maximumBytes,
-      `The saved heap needs ${bytesMin} bytes of address space and maximumBytes is ${maximumBytes}.`,
-    );
-  if (maximumBytes !== undefined && roundUp(maximumBytes) > bytesMax && maximumBytes <= RESERVATION_BYTES_MAX)
-    throw new InvalidArgumentError(
-      `This heap was saved with a reservation of ${place.pageCount * PAGE_BYTES} bytes and its tables have room for ${bytesMax}: ` +
-        `maximumBytes cannot be ${maximumBytes}. Objects keep their addresses, and the tables stand before them.`,
+      maximumBytes ?? RESERVATION_BYTES_MAX,
+      `The saved heap needs ${bytesMin} bytes of address space and maximumBytes is ${maximumBytes ?? RESERVATION_BYTES_MAX}.`,
     );
   if (maximumBytes !== undefined) return reserveMemory(maximumBytes, allocate, firstPage);
-  for (let bytes = Math.min(place.pageCount * PAGE_BYTES, bytesMax); ; bytes = roundUp(bytes / 2)) {
-    if (bytes < bytesMin) bytes = bytesMin;
+  for (let bytes = roundUp(place.pageCount * PAGE_BYTES); ; bytes = roundUp(bytes / 2)) {
+    if (bytes < bytesMin || pagesIn(bytes, firstPage) < endPage) bytes = bytesMin;
     const memory = tryReserve(bytes, allocate);
     if (memory !== undefined) return format(memory, firstPage);
     if (bytes <= bytesMin) return refuse(bytes);
   }
 }
 
-/** The largest reservation whose tables end before a page. */
-export function bytesBelow(firstPage: number): number {
-  const unit = ARENA_PAGES * PAGE_BYTES;
-  let low = 0;
-  let high = RESERVATION_BYTES_MAX / unit;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (tablesOf((middle * unit) / PAGE_BYTES).firstPage <= firstPage) low = middle;
-    else high = middle - 1;
-  }
-  return low * unit;
+/** The smallest reservation that has these pages beside its tables; more than there may be if none has. */
+export function bytesFor(firstPage: number, endPage: number): number {
+  let bytes = Math.max(RESERVATION_BYTES_MIN, roundUp(endPage * PAGE_BYTES));
+  while (bytes <= RESERVATION_BYTES_MAX && pagesIn(bytes, firstPage) < endPage)
+    bytes += ARENA_PAGES * PAGE_BYTES;
+  return bytes;
+}
+
+/** One past the last page that can hold blocks. */
+function pagesIn(bytes: number, firstPage: number): number {
+  return placeTables(Math.floor(bytes / PAGE_BYTES), firstPage).endPage;
 }
 
 function roundUp(bytes: number): number {
@@ -217,26 +216,31 @@ function refuse(bytes: number): never {
   );
 }
 
-/** Where the fixed regions of a reservation lie: control words, page table, type table, then pages. */
-function tablesOf(pageCount: number) {
+/**
+ * Where the fixed regions of a reservation lie: control words, page table, type table, then pages. If the first page is
+ * given and the tables do not end before it, they lie at the end of the reservation.
+ */
+function placeTables(pageCount: number, firstPage?: number) {
   const typeCapacity = Math.min(TYPE_ID_MAX, Math.max(512, Math.floor(pageCount / 2) * 2));
-  const pageTable = CONTROL_WORDS;
-  const typeTable = pageTable + pageCount * PAGE_DESCRIPTOR_WORDS;
-  const firstPage = Math.ceil((typeTable + (typeCapacity + 1) * TYPE_WORDS) / PAGE_WORDS);
-  return { typeCapacity, pageTable, typeTable, firstPage };
+  const pageTableWords = pageCount * PAGE_DESCRIPTOR_WORDS;
+  const words = pageTableWords + (typeCapacity + 1) * TYPE_WORDS;
+  const nextPage = Math.ceil((CONTROL_WORDS + words) / PAGE_WORDS);
+  const isBehind = firstPage !== undefined && firstPage < nextPage;
+  const endPage = isBehind ? pageCount - Math.ceil(words / PAGE_WORDS) : pageCount;
+  const pageTable = isBehind ? endPage * PAGE_WORDS : CONTROL_WORDS;
+  const typeTable = pageTable + pageTableWords;
+  return { typeCapacity, pageTable, typeTable, firstPage: firstPage ?? nextPage, endPage };
 }
 
 /** Lay out the fixed regions. @param firstPage where the pages begin, if not right behind the tables */
 function format(memory: Memory, firstPage?: number): Memory {
   const { i32, maximumBytes } = memory;
-  const pageCount = Math.floor(maximumBytes / PAGE_BYTES);
-  const tables = tablesOf(pageCount);
-  const first = firstPage ?? tables.firstPage;
+  const tables = placeTables(Math.floor(maximumBytes / PAGE_BYTES), firstPage);
   i32[CONTROL_MAGIC] = MAGIC;
   i32[CONTROL_VERSION] = LAYOUT_VERSION;
-  i32[CONTROL_PAGE_COUNT] = pageCount;
-  i32[CONTROL_FIRST_PAGE] = first;
-  i32[CONTROL_TOP_PAGE] = first;
+  i32[CONTROL_PAGE_COUNT] = tables.endPage;
+  i32[CONTROL_FIRST_PAGE] = tables.firstPage;
+  i32[CONTROL_TOP_PAGE] = tables.firstPage;
   i32[CONTROL_PAGE_TABLE] = tables.pageTable;
   i32[CONTROL_TYPE_TABLE] = tables.typeTable;
   i32[CONTROL_TYPE_CAPACITY] = tables.typeCapacity;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { verifyBlocks } from "../../../src/gc/verify-blocks.js";
 import { InvalidArgumentError, OutOfMemoryError } from "../../../src/memory/errors.js";
 import * as L from "../../../src/memory/layout.js";
-import { type Memory, reserveMemory } from "../../../src/memory/memory.js";
+import { bytesFor, type Memory, reserveAgain, reserveMemory } from "../../../src/memory/memory.js";
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -217,6 +217,67 @@ describe("the control words of a fresh reservation", () => {
   it("and the tables take at most a quarter of the smallest reservation", () => {
     const { i32 } = reserveMemory(L.RESERVATION_BYTES_MIN);
     expect(i32[L.CONTROL_FIRST_PAGE]).toBeLessThanOrEqual(i32[L.CONTROL_PAGE_COUNT] / 4);
+  });
+});
+
+describe("a reservation for pages that have their places", () => {
+  const first = reserveMemory(MIB).i32[L.CONTROL_FIRST_PAGE];
+  const place = (endPage: number) => ({ firstPage: first, endPage, pageCount: MIB / L.PAGE_BYTES });
+  const tablesOf = ({ i32 }: Memory) => {
+    const start = i32[L.CONTROL_PAGE_TABLE];
+    const typeTable = i32[L.CONTROL_TYPE_TABLE];
+    return { start, typeTable, end: typeTable + (i32[L.CONTROL_TYPE_CAPACITY] + 1) * L.TYPE_WORDS };
+  };
+
+  it("has its tables before the first page, as long as they end there", () => {
+    for (const bytes of [undefined, MIB, MIB / 2]) {
+      const memory = reserveAgain(place(first + 4), bytes);
+      expect(memory.maximumBytes).toBe(bytes ?? MIB);
+      expect(memory.i32[L.CONTROL_FIRST_PAGE]).toBe(first);
+      expect(memory.i32[L.CONTROL_PAGE_COUNT]).toBe(memory.maximumBytes / L.PAGE_BYTES);
+      expect(tablesOf(memory).end).toBeLessThanOrEqual(first * L.PAGE_WORDS);
+      verifyBlocks(memory);
+    }
+  });
+
+  it.each([16 * MIB, GIB, 8 * GIB])("of %i bytes has them behind the last", (bytes) => {
+    const memory = reserveAgain(place(first + 4), bytes);
+    const { start, typeTable, end } = tablesOf(memory);
+    const pageCount = memory.i32[L.CONTROL_PAGE_COUNT];
+    expect(memory.maximumBytes).toBe(bytes);
+    expect(memory.i32[L.CONTROL_FIRST_PAGE]).toBe(first);
+    expect(start).toBe(pageCount * L.PAGE_WORDS);
+    expect(typeTable).toBeGreaterThanOrEqual(start + pageCount * L.PAGE_DESCRIPTOR_WORDS);
+    expect(end).toBeLessThanOrEqual(memory.i32.length);
+    expect(pageCount).toBeGreaterThan((bytes / L.PAGE_BYTES) * 0.98);
+    verifyBlocks(memory);
+  });
+
+  it("is large enough for every page beside its tables, or refused", () => {
+    for (let endPage = first; endPage < 700; endPage++) {
+      const bytes = bytesFor(first, endPage);
+      expect(reserveAgain(place(endPage), bytes).i32[L.CONTROL_PAGE_COUNT]).toBeGreaterThanOrEqual(endPage);
+      expect(reserveAgain(place(endPage)).i32[L.CONTROL_PAGE_COUNT]).toBeGreaterThanOrEqual(endPage);
+      if (bytes === L.RESERVATION_BYTES_MIN) continue;
+      const error = thrownBy(() => reserveAgain(place(endPage), L.RESERVATION_BYTES_MIN));
+      expect(error).toBeInstanceOf(OutOfMemoryError);
+      expect(error).toMatchObject({ requestedBytes: bytes, maximumBytes: L.RESERVATION_BYTES_MIN });
+    }
+  });
+
+  it("is refused where no reservation is large enough, and outside the limits", () => {
+    expect(thrownBy(() => reserveAgain(place(8 * (GIB / L.PAGE_BYTES))))).toBeInstanceOf(OutOfMemoryError);
+    for (const bytes of [0, MIB + 0.5, 9 * GIB])
+      expect(thrownBy(() => reserveAgain(place(first + 4), bytes))).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  it("is halved, but not below what is needed, when the machine refuses", () => {
+    const wanted = { ...place(first + 40), pageCount: (64 * MIB) / L.PAGE_BYTES };
+    const { allocate } = machine(2 * MIB);
+    expect(reserveAgain(wanted, undefined, allocate).maximumBytes).toBe(2 * MIB);
+    const small = machine(MIB / 2);
+    expect(thrownBy(() => reserveAgain(wanted, undefined, small.allocate))).toBeInstanceOf(OutOfMemoryError);
+    expect(small.requests.at(-1)).toBe(bytesFor(first, first + 40));
   });
 });
 
