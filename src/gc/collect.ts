@@ -34,6 +34,7 @@ import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
 import type { Tracking } from "../object/tracking.js";
 import type { TypeTable } from "../object/type.js";
+import type { Watched } from "./bulk-death.js";
 import type { Clearing } from "./clear.js";
 import type { CollectorEvents } from "./events.js";
 import type { Finalization } from "./finalize.js";
@@ -100,20 +101,14 @@ export class Collector {
       events.phase("merge");
 
       hooks.held.show(generation);
+      let unwatched: number;
       try {
-        partition.run(generation, generation === 2);
+        unwatched = partition.run(generation, generation === 2, this.watched());
       } finally {
         hooks.held.hide();
       }
-      const old = this.promote(generation);
-      const unreachable = partition.placeUnreachable(old);
-      events.phase("partition");
-      events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
-
-      const collected = this.parts.finalization.run(old, unreachable);
-      events.phase("finalize");
-
-      this.clearUnreachable(old);
+      const collected =
+        unwatched > 0 ? this.freeUnwatched(generation, unwatched) : this.freeInOrder(generation);
       generations.refillReserve();
       events.phase("clear");
 
@@ -123,9 +118,42 @@ export class Collector {
       events.stop(result);
       return collected;
     } finally {
+      partition.forget();
       trigger.setCollecting(false);
       hooks.held.forget();
     }
+  }
+
+  /** @returns how many of the unreachable were garbage after all */
+  private freeInOrder(generation: number): number {
+    const { generations, partition, events } = this.parts;
+    const old = this.promote(generation);
+    const unreachable = partition.placeUnreachable(old);
+    events.phase("partition");
+    events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
+
+    const collected = this.parts.finalization.run(old, unreachable);
+    events.phase("finalize");
+
+    this.clearUnreachable(old);
+    return collected;
+  }
+
+  /** The unreachable stand in their generation until they are freed, all at once: then only survivors are left in it. */
+  private freeUnwatched(generation: number, unreachable: number): number {
+    const { partition, events } = this.parts;
+    events.phase("partition");
+    events.phase("finalize");
+    partition.freeUnwatched();
+    this.promote(generation);
+    return unreachable;
+  }
+
+  /** Who may see garbage die. */
+  private watched(): Watched {
+    const { events, finalization, types } = this.parts;
+    if ((this.i32[CONTROL_DEBUG] & DEBUG_SAVEALL) !== 0 || events.hearsUnreachable) return "order";
+    return finalization.isSeen || types.hasPools ? "some" : "none";
   }
 
   /**

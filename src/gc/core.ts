@@ -95,7 +95,13 @@ export class Core {
       this.weakrefs,
       this.hooks,
     );
-    const partition = createPartition(this.allocator, this.generations, this.traversal, this.types);
+    const partition = createPartition(
+      this.allocator,
+      this.generations,
+      this.counts,
+      this.traversal,
+      this.types,
+    );
     this.collector = new Collector({
       ...this,
       partition,

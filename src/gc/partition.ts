@@ -22,6 +22,7 @@ import {
   CHUNK_NEXT,
   CONTROL_FIRST_PAGE,
   FLAG_FROZEN,
+  FLAG_OBSERVED,
   FLAG_TRACKED,
   GRANULE_SHIFT,
   HEADER_ENTRY,
@@ -46,8 +47,10 @@ import {
   UNREACHABLE,
 } from "../memory/layout.js";
 import type { Generations } from "../object/generation.js";
+import type { ReferenceCounts } from "../object/refcount.js";
 import type { Traversal } from "../object/traverse.js";
 import type { TypeTable } from "../object/type.js";
+import { createBulkDeath, type Watched } from "./bulk-death.js";
 
 export interface Partition {
   /**
@@ -56,8 +59,14 @@ export interface Partition {
    * it does not free again.
    *
    * @param isFull whether every tracked object that is not frozen is in this generation
+   * @param watched who may see the unreachable die; where nobody does they stay where they are, for `freeUnwatched`
+   * @returns how many wait for `freeUnwatched`
    */
-  run(generation: number, isFull: boolean): void;
+  run(generation: number, isFull: boolean, watched?: Watched): number;
+  /** Free what `run` has left. */
+  freeUnwatched(): void;
+  /** The same with nothing freed, if something is still left: a collection was broken off. */
+  forget(): void;
   /**
    * Append what `run` found unreachable to the table of the unreachable, in order.
    * @param packable the generation they came from: its tombstones make room when the heap has none
@@ -66,14 +75,19 @@ export interface Partition {
   placeUnreachable(packable: number): number;
 }
 
+/** Beyond this share of the entries, garbage is listed by a walk over the pages: by address rather than by table. */
+const LISTING_SHARE = 32;
+
 /** Closures over constants, as in refcount.ts. */
 export function createPartition(
   allocator: Allocator,
   generations: Generations,
+  counts: ReferenceCounts,
   traversal: Traversal,
   types: TypeTable,
 ): Partition {
   const { i32, side } = allocator.memory;
+  const bulk = createBulkDeath(allocator, generations, counts, traversal, types);
   const typeBase = types.base;
   const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
 
@@ -87,11 +101,19 @@ export function createPartition(
   let lateCount = 0;
   /** How many of them were taken out of their place in the table. */
   let lateMoved = 0;
+  /** The run under way, or the last one: what it splits, and how many entries that had when it began. */
+  let runGeneration = 0;
+  let runIsFull = false;
+  let runEntries = 0;
+  /** Whether an object that was counted is observed. */
+  let isAnyObserved = false;
+  /** So many objects in `late` are unreachable, still in their table and marked, and wait for `freeUnwatched`. */
+  let doomedCount = 0;
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
-  function run(generation: number, isFull: boolean): void {
-    prepare(generations.entryCount(generation));
+  function run(generation: number, isFull: boolean, watched: Watched = "order"): number {
+    prepare(generation, isFull);
     try {
       countReferences(generation, isFull);
       for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
@@ -99,15 +121,15 @@ export function createPartition(
         else scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
       }
       scanLate(generation);
-      takeOutUnreachable();
+      if (!canDieInBulk(watched)) takeOutUnreachable();
     } finally {
       // Whatever the host threw on the way (it may have no memory left): the next collection starts from zeros.
       lateCount = lateMoved;
-      if (isFull) fillSide(SIDE_OUTSIDE);
-      else mark(generation, SIDE_OUTSIDE);
+      if (doomedCount === 0) clearSide();
       excess.clear();
       placeUnplaced(generation);
     }
+    return doomedCount;
   }
 
   function placeUnreachable(packable: number): number {
@@ -118,6 +140,45 @@ export function createPartition(
     const placed = unreachableCount;
     unreachableCount = 0;
     return placed;
+  }
+
+  // -- bulk death -----------------------------------------------------------------------------
+
+  /** Whether the unreachable may be freed in any order; if so, list them in `late`, which is free by now. */
+  function canDieInBulk(watched: Watched): boolean {
+    const garbage = unreachableCount - lateCount;
+    if (watched === "order" || garbage === 0 || unplacedFrom >= 0) return false;
+    if (runIsFull && garbage * LISTING_SHARE > runEntries) bulk.listByAddress(late);
+    else listInOrder();
+    if ((watched === "some" || isAnyObserved) && !bulk.isUnwatched(late, garbage)) return false;
+    doomedCount = garbage;
+    return true;
+  }
+
+  function listInOrder(): void {
+    let count = 0;
+    for (let index = 0; index < unreachableCount; index++)
+      if (side[unreachable[index] >>> GRANULE_SHIFT] === SIDE_TENTATIVE) late[count++] = unreachable[index];
+  }
+
+  function freeUnwatched(): void {
+    try {
+      bulk.free(late, doomedCount);
+    } finally {
+      forget();
+    }
+  }
+
+  function forget(): void {
+    if (doomedCount === 0) return;
+    for (let index = 0; index < doomedCount; index++) side[late[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
+    doomedCount = 0;
+    clearSide();
+  }
+
+  function clearSide(): void {
+    if (runIsFull) fillSide(SIDE_OUTSIDE);
+    else mark(runGeneration, SIDE_OUTSIDE);
   }
 
   // -- counting -------------------------------------------------------------------------------
@@ -152,11 +213,13 @@ export function createPartition(
 
   /** Count the references from members to members. */
   function countMembers(generation: number): void {
+    let flags = 0;
     for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
       const end = generations.entriesEnd(chunk);
       for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) {
         const object = i32[entry];
         if (object === 0) continue;
+        flags |= i32[object + HEADER_TYPE];
         const words = traverseWords(object);
         if (words === 3) {
           const a = i32[object + HEADER_WORDS];
@@ -174,6 +237,7 @@ export function createPartition(
         }
       }
     }
+    if ((flags & FLAG_OBSERVED) !== 0) isAnyObserved = true;
   }
 
   function countMember(reference: Address): void {
@@ -198,8 +262,11 @@ export function createPartition(
 
   function countPage(first: Address, blockWords: number, capacity: number): void {
     const end = first + capacity * blockWords;
+    let flags = 0;
     for (let object = first; object < end; object += blockWords) {
-      if ((i32[object + HEADER_TYPE] & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED) continue;
+      const type = i32[object + HEADER_TYPE];
+      if ((type & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED) continue;
+      flags |= type;
       const words = traverseWords(object);
       if (words === 3) {
         const a = i32[object + HEADER_WORDS];
@@ -220,6 +287,7 @@ export function createPartition(
         for (let index = 0; index < count; index++) countAny(traversal.referents[index]);
       }
     }
+    if ((flags & FLAG_OBSERVED) !== 0) isAnyObserved = true;
   }
 
   /** The same without a question: nobody reads what is counted for an object that is not in the generation. */
@@ -386,7 +454,12 @@ export function createPartition(
     unreachableCount = kept;
   }
 
-  function prepare(entryCount: number): void {
+  function prepare(generation: number, isFull: boolean): void {
+    const entryCount = generations.entryCount(generation);
+    runGeneration = generation;
+    runIsFull = isFull;
+    runEntries = entryCount;
+    isAnyObserved = false;
     unreachableCount = 0;
     lateCount = 0;
     if (unreachable.length >= entryCount) return;
@@ -397,5 +470,5 @@ export function createPartition(
     late = second;
   }
 
-  return { run, placeUnreachable };
+  return { run, placeUnreachable, freeUnwatched, forget };
 }

@@ -24,7 +24,7 @@ import { size } from "../../support/heaps.js";
 import { naivePartition } from "./naive-collector.js";
 
 function partitionOf({ core }: TestCore): Partition {
-  return createPartition(core.allocator, core.generations, core.traversal, core.types);
+  return createPartition(core.allocator, core.generations, core.counts, core.traversal, core.types);
 }
 
 interface Scene {
@@ -126,7 +126,7 @@ describe("a partition that the host breaks off", () => {
         },
       },
     }) as typeof core.traversal;
-    return createPartition(core.allocator, core.generations, traversal, core.types);
+    return createPartition(core.allocator, core.generations, core.counts, traversal, core.types);
   }
 
   it.each([0, 2])("leaves every object in its table, and nothing counted: generation %i", (generation) => {
