@@ -1,13 +1,7 @@
 /**
- * Trial deletion: split one generation into what is held from outside it and what is not (CPython: `update_refs`,
- * `subtract_refs`, `move_unreachable`).
+ * Trial deletion: split one generation into what is held from outside it and what is not (CPython: `move_unreachable`).
+ * The references from inside are counted first, in the side bytes (internal-counts.ts); the scan goes on in them:
  *
- * CPython copies each object's count into its header and works there. Here the internal references are counted in a
- * side array of one byte a 16-byte granule, so that counting touches one byte a reference and no header:
- *
- *   0          not in this generation (a full collection does not ask, and counts for every granule)
- *   1 .. 252   in it, with value - 1 references found so far
- *   253        in it, with 252 or more: the rest is counted in `excess`
  *   254        looked unreachable when the scan came to it
  *   255        reachable
  *
@@ -20,26 +14,15 @@ import {
   type Address,
   CHUNK_ENTRIES,
   CHUNK_NEXT,
-  CONTROL_FIRST_PAGE,
-  FLAG_FROZEN,
-  FLAG_OBSERVED,
-  FLAG_TRACKED,
   GRANULE_SHIFT,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
-  KIND_CONTAINER,
-  PAGE_BLOCK_WORDS,
-  PAGE_CAPACITY,
-  PAGE_LARGE,
-  PAGE_SHIFT,
-  PAGE_SMALL,
-  PAGE_STATE,
-  SIDE_MEMBER,
+  LIST_ITEMS,
+  LIST_LENGTH,
   SIDE_OUTSIDE,
   SIDE_REACHABLE,
-  SIDE_SATURATED,
   SIDE_TENTATIVE,
   TYPE_ID_MASK,
   TYPE_SHIFT,
@@ -51,6 +34,7 @@ import type { ReferenceCounts } from "../object/refcount.js";
 import type { Traversal } from "../object/traverse.js";
 import type { TypeTable } from "../object/type.js";
 import { createBulkDeath, type Watched } from "./bulk-death.js";
+import { createInternalCounts } from "./internal-counts.js";
 
 export interface Partition {
   /**
@@ -88,11 +72,9 @@ export function createPartition(
 ): Partition {
   const { i32, side } = allocator.memory;
   const bulk = createBulkDeath(allocator, generations, counts, traversal, types);
+  const internal = createInternalCounts(allocator, generations, traversal, types);
   const typeBase = types.base;
-  const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
 
-  /** References beyond 252, by granule, of the objects that have so many. Empty between collections. */
-  const excess = new Map<number, number>();
   /** Objects that were unreachable when the scan came to them, in table order; at the end, the unreachable. */
   let unreachable = new Int32Array(0);
   let unreachableCount = 0;
@@ -105,8 +87,6 @@ export function createPartition(
   let runGeneration = 0;
   let runIsFull = false;
   let runEntries = 0;
-  /** Whether an object that was counted is observed. */
-  let isAnyObserved = false;
   /** So many objects in `late` are unreachable, still in their table and marked, and wait for `freeUnwatched`. */
   let doomedCount = 0;
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
@@ -115,7 +95,7 @@ export function createPartition(
   function run(generation: number, isFull: boolean, watched: Watched = "order"): number {
     prepare(generation, isFull);
     try {
-      countReferences(generation, isFull);
+      internal.count(generation, isFull);
       for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
         if (isFull) scanFull(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
         else scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
@@ -126,7 +106,6 @@ export function createPartition(
       // Whatever the host threw on the way (it may have no memory left): the next collection starts from zeros.
       lateCount = lateMoved;
       if (doomedCount === 0) clearSide();
-      excess.clear();
       placeUnplaced(generation);
     }
     return doomedCount;
@@ -148,17 +127,18 @@ export function createPartition(
   function canDieInBulk(watched: Watched): boolean {
     const garbage = unreachableCount - lateCount;
     if (watched === "order" || garbage === 0 || unplacedFrom >= 0) return false;
-    if (runIsFull && garbage * LISTING_SHARE > runEntries) bulk.listByAddress(late);
-    else listInOrder();
-    if ((watched === "some" || isAnyObserved) && !bulk.isUnwatched(late, garbage)) return false;
-    doomedCount = garbage;
+    const isShare = runIsFull && garbage * LISTING_SHARE > runEntries;
+    const listed = isShare ? bulk.listByAddress(late) : listInOrder();
+    if ((watched === "some" || internal.isAnyObserved()) && !bulk.isUnwatched(late, listed)) return false;
+    doomedCount = listed;
     return true;
   }
 
-  function listInOrder(): void {
+  function listInOrder(): number {
     let count = 0;
     for (let index = 0; index < unreachableCount; index++)
       if (side[unreachable[index] >>> GRANULE_SHIFT] === SIDE_TENTATIVE) late[count++] = unreachable[index];
+    return count;
   }
 
   function freeUnwatched(): void {
@@ -176,134 +156,11 @@ export function createPartition(
     clearSide();
   }
 
+  /** Those found late that stand in no table for now are to be 0 again too. */
   function clearSide(): void {
-    if (runIsFull) fillSide(SIDE_OUTSIDE);
-    else mark(runGeneration, SIDE_OUTSIDE);
-  }
-
-  // -- counting -------------------------------------------------------------------------------
-
-  function countReferences(generation: number, isFull: boolean): void {
-    if (isFull) {
-      fillSide(SIDE_MEMBER);
-      countAll();
-      side[0] = SIDE_REACHABLE; // null
-    } else {
-      mark(generation, SIDE_MEMBER);
-      countMembers(generation);
-    }
-  }
-
-  /** The side bytes of every page in use, and of null. */
-  function fillSide(value: number): void {
-    side.fill(value, firstGranule, allocator.wordsTouchedMax >>> GRANULE_SHIFT);
-    side[0] = value;
-  }
-
-  function mark(generation: number, value: number): void {
-    for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      const end = generations.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++)
-        side[i32[entry] >>> GRANULE_SHIFT] = value;
-    }
-    side[0] = SIDE_OUTSIDE; // tombstones
     for (let index = unplacedFrom; index >= 0 && index < lateCount; index++)
-      side[late[index] >>> GRANULE_SHIFT] = value;
-  }
-
-  /** Count the references from members to members. */
-  function countMembers(generation: number): void {
-    let flags = 0;
-    for (let chunk = generations.firstChunk(generation); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT]) {
-      const end = generations.entriesEnd(chunk);
-      for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry++) {
-        const object = i32[entry];
-        if (object === 0) continue;
-        flags |= i32[object + HEADER_TYPE];
-        const words = traverseWords(object);
-        if (words === 3) {
-          const a = i32[object + HEADER_WORDS];
-          const b = i32[object + HEADER_WORDS + 1];
-          const c = i32[object + HEADER_WORDS + 2];
-          countMember(a);
-          countMember(b);
-          countMember(c);
-        } else if (words >= 0) {
-          for (let word = object + HEADER_WORDS, last = word + words; word < last; word++)
-            countMember(i32[word]);
-        } else {
-          const count = traversal.collect(object);
-          for (let index = 0; index < count; index++) countMember(traversal.referents[index]);
-        }
-      }
-    }
-    if ((flags & FLAG_OBSERVED) !== 0) isAnyObserved = true;
-  }
-
-  function countMember(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen === SIDE_OUTSIDE) return;
-    if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else countExcess(granule);
-  }
-
-  /**
-   * Count all references by walking the pages. Any order of counting is right, and in address order the headers are
-   * read in sequence, which the table's order is not once a collection has permuted it.
-   */
-  function countAll(): void {
-    for (const { page, descriptor } of allocator.pageRuns()) {
-      const state = i32[descriptor + PAGE_STATE] & 0xff;
-      if (state !== PAGE_SMALL + KIND_CONTAINER && state !== PAGE_LARGE + KIND_CONTAINER) continue;
-      countPage(page << PAGE_SHIFT, i32[descriptor + PAGE_BLOCK_WORDS], i32[descriptor + PAGE_CAPACITY]);
-    }
-  }
-
-  function countPage(first: Address, blockWords: number, capacity: number): void {
-    const end = first + capacity * blockWords;
-    let flags = 0;
-    for (let object = first; object < end; object += blockWords) {
-      const type = i32[object + HEADER_TYPE];
-      if ((type & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED) continue;
-      flags |= type;
-      const words = traverseWords(object);
-      if (words === 3) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        const c = i32[object + HEADER_WORDS + 2];
-        countAny(a);
-        countAny(b);
-        countAny(c);
-      } else if (words === 2) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        countAny(a);
-        countAny(b);
-      } else if (words >= 0) {
-        for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) countAny(i32[word]);
-      } else {
-        const count = traversal.collect(object);
-        for (let index = 0; index < count; index++) countAny(traversal.referents[index]);
-      }
-    }
-    if ((flags & FLAG_OBSERVED) !== 0) isAnyObserved = true;
-  }
-
-  /** The same without a question: nobody reads what is counted for an object that is not in the generation. */
-  function countAny(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else countExcess(granule);
-  }
-
-  function countExcess(granule: number): void {
-    if (granule === 0) {
-      side[0] = SIDE_OUTSIDE; // null references: start over
-      return;
-    }
-    excess.set(granule, excessOf(granule) + 1);
+      side[late[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
+    internal.clear(runGeneration, runIsFull);
   }
 
   // -- scanning -------------------------------------------------------------------------------
@@ -319,14 +176,27 @@ export function createPartition(
       const granule = object >>> GRANULE_SHIFT;
       const seen = side[granule];
       if (seen !== SIDE_REACHABLE) {
-        if (i32[object + HEADER_REFCOUNT] === internalCount(granule, seen)) {
+        if (i32[object + HEADER_REFCOUNT] === internal.of(granule, seen)) {
           side[granule] = SIDE_TENTATIVE;
           unreachable[unreachableCount++] = object;
           continue;
         }
         side[granule] = SIDE_REACHABLE;
       }
-      reach(object);
+      const words = traverseWords(object);
+      if (words === 3) {
+        const a = i32[object + HEADER_WORDS];
+        const b = i32[object + HEADER_WORDS + 1];
+        const c = i32[object + HEADER_WORDS + 2];
+        visitMember(a);
+        visitMember(b);
+        visitMember(c);
+      } else if (words >= 0) {
+        for (let word = object + HEADER_WORDS, last = word + words; word < last; word++)
+          visitMember(i32[word]);
+      } else {
+        visitContainer(object);
+      }
     }
   }
 
@@ -341,7 +211,7 @@ export function createPartition(
       const granule = object >>> GRANULE_SHIFT;
       const seen = side[granule];
       if (seen !== SIDE_REACHABLE) {
-        if (i32[object + HEADER_REFCOUNT] === internalCount(granule, seen)) {
+        if (i32[object + HEADER_REFCOUNT] === internal.of(granule, seen)) {
           side[granule] = SIDE_TENTATIVE;
           unreachable[unreachableCount++] = object;
           continue;
@@ -363,27 +233,22 @@ export function createPartition(
         visitAny(b);
       } else if (words >= 0) {
         for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visitAny(i32[word]);
+      } else if (traversal.isReferenceList(object)) {
+        const items = i32[object + LIST_ITEMS];
+        for (let word = items + i32[object + LIST_LENGTH] - 1; word >= items; word--) visitAny(i32[word]);
       } else {
-        const count = traversal.collect(object);
-        for (let index = 0; index < count; index++) visitAny(traversal.referents[index]);
+        const found = traversal.collect(object);
+        for (let index = 0; index < found; index++) visitAny(traversal.referents[index]);
       }
     }
   }
 
   /** A full collection keeps nothing in the side array of others: store always, branch only on the rare case. */
   function visitAny(reference: Address): void {
+    if (reference === 0) return;
     const granule = reference >>> GRANULE_SHIFT;
     if (side[granule] === SIDE_TENTATIVE) late[lateCount++] = reference;
     side[granule] = SIDE_REACHABLE;
-  }
-
-  /** References from members, by what the side byte of a member that is not yet judged says. */
-  function internalCount(granule: number, seen: number): number {
-    return seen !== SIDE_SATURATED ? seen - SIDE_MEMBER : SIDE_SATURATED - SIDE_MEMBER + excessOf(granule);
-  }
-
-  function excessOf(granule: number): number {
-    return excess.get(granule) ?? 0;
   }
 
   /** The objects found late, which may find others; each moves to the tail of the table as it is visited. */
@@ -402,13 +267,23 @@ export function createPartition(
     if (words >= 0) {
       for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visitMember(i32[word]);
     } else {
-      const count = traversal.collect(object);
-      for (let index = 0; index < count; index++) visitMember(traversal.referents[index]);
+      visitContainer(object);
     }
+  }
+
+  function visitContainer(object: Address): void {
+    if (traversal.isReferenceList(object)) {
+      const items = i32[object + LIST_ITEMS];
+      for (let word = items + i32[object + LIST_LENGTH] - 1; word >= items; word--) visitMember(i32[word]);
+      return;
+    }
+    const count = traversal.collect(object);
+    for (let index = 0; index < count; index++) visitMember(traversal.referents[index]);
   }
 
   /** Non-members stay untouched: their side bytes must be 0 when the collection ends. */
   function visitMember(reference: Address): void {
+    if (reference === 0) return;
     const granule = reference >>> GRANULE_SHIFT;
     const seen = side[granule];
     if (seen === SIDE_OUTSIDE || seen === SIDE_REACHABLE) return;
@@ -459,7 +334,6 @@ export function createPartition(
     runGeneration = generation;
     runIsFull = isFull;
     runEntries = entryCount;
-    isAnyObserved = false;
     unreachableCount = 0;
     lateCount = 0;
     if (unreachable.length >= entryCount) return;

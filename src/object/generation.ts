@@ -162,7 +162,8 @@ export class Generations {
     for (let chunk = i32[source + GENERATION_FIRST]; chunk !== 0; ) {
       const next = i32[chunk + CHUNK_NEXT];
       const end = this.entriesEnd(chunk);
-      const live = this.liveEntries(chunk);
+      let live = end - chunk - CHUNK_ENTRIES; // at most: counted only where that is too many
+      if (live >= DENSE_ENTRIES || !this.canTake(to, live)) live = this.liveEntries(chunk);
       if (live >= DENSE_ENTRIES || !this.canTake(to, live)) this.linkChunk(to, chunk, end);
       else {
         this.appendEntries(to, chunk + CHUNK_ENTRIES, end);
