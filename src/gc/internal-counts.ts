@@ -56,9 +56,9 @@ export interface InternalCounts {
   clear(generation: number, isFull: boolean): void;
 }
 
-/** Side bytes that are filled at once: a shared array is filled element by element. */
+/** Side bytes are filled eight at a time. */
 const FILL_SHIFT = 3;
-const FILL_PATTERN = 0x0101010101010101n;
+const EIGHT_ONES = 0x0101010101010101n;
 
 /** Closures over constants, as in refcount.ts. */
 export function createInternalCounts(
@@ -67,9 +67,8 @@ export function createInternalCounts(
   traversal: Traversal,
   types: TypeTable,
 ): InternalCounts {
-  const { i32, side } = allocator.memory;
+  const { i32, side, sideWords } = allocator.memory;
   const typeBase = types.base;
-  const sideFill = new BigInt64Array(side.buffer, side.byteOffset, side.byteLength >>> FILL_SHIFT);
   const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
 
   /** References beyond 252, by granule, of the objects that have so many. Empty between collections. */
@@ -105,7 +104,7 @@ export function createInternalCounts(
   /** The side bytes of every page in use, and of null. */
   function fill(value: number): void {
     const end = allocator.wordsTouchedMax >>> GRANULE_SHIFT;
-    sideFill.fill(BigInt(value) * FILL_PATTERN, firstGranule >>> FILL_SHIFT, end >>> FILL_SHIFT);
+    sideWords.fill(BigInt(value) * EIGHT_ONES, firstGranule >>> FILL_SHIFT, end >>> FILL_SHIFT);
     side[0] = value;
   }
 

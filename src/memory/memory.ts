@@ -46,6 +46,8 @@ export class Memory {
    * reservation, so that it costs the heap nothing, and of its full length from the start, so that it never moves.
    */
   readonly side: Uint8Array;
+  /** The same, eight granules a word: a shared array is filled element by element. */
+  readonly sideWords: BigInt64Array;
   readonly maximumBytes: number;
   private readonly windows: Uint8Array[] = [];
 
@@ -57,6 +59,7 @@ export class Memory {
     this.f32 = new Float32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.side = new Uint8Array(side);
+    this.sideWords = new BigInt64Array(side);
   }
 
   /**
