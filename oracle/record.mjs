@@ -19,6 +19,7 @@ const FILES = {
   weakcontainers: { programs: 24, ops: 100, seed: 6001, features: ["weakcontainers"] },
   finalize: { programs: 16, ops: 100, seed: 7001, features: ["finalize"] },
   shutdown: { programs: 30, ops: 60, seed: 8001, features: ["shutdown"] },
+  bulk: { programs: 1, ops: 120, seed: 30017, features: EVERYDAY_FEATURES }, // what dies in bulk holds something else
   everyday: { programs: 16, ops: 120, seed: 9001, features: EVERYDAY_FEATURES },
 };
 

@@ -93,8 +93,8 @@ export const LIBRARY_RULES = [
   {
     rule: "9 what handles hold dies oldest first",
     file: "src/gc/roots.ts",
-    from: "[2, 1, 0].flatMap",
-    to: "[0, 1, 2].flatMap",
+    from: "[2, PERMANENT, 1, 0].flatMap",
+    to: "[0, 1, PERMANENT, 2].flatMap",
   },
   {
     rule: "9 cycles that are left are collected at last",

@@ -10,6 +10,7 @@ const weakref = "src/object/weakref.ts";
 const collect = "src/gc/collect.ts";
 const finalize = "src/gc/finalize.ts";
 const partition = "src/gc/partition.ts";
+const bulk = "src/gc/bulk-death.ts";
 const generation = "src/object/generation.ts";
 const tracking = "src/object/tracking.ts";
 const traverse = "src/object/traverse.ts";
@@ -210,8 +211,8 @@ export const RULES = [
   {
     rule: "4.6 survivors of a younger generation become one older",
     file: promotion,
-    from: "types.hasTuples ? generation : generation + 1);",
-    to: "2);",
+    from: "types.hasTuples ? generation : generation + 1, watched);",
+    to: "2, watched);",
   },
   {
     rule: "4.9 a weak reference that is garbage itself is not called",
@@ -292,6 +293,18 @@ export const RULES = [
     to: "        generations.appendAnywhere(0, object);\n",
   },
   {
+    rule: "4.13 garbage that is seen to die dies in order",
+    file: bulk,
+    from: "      if ((type & FLAG_OBSERVED) !== 0) return false;\n      const words",
+    to: "      const words",
+  },
+  {
+    rule: "4.13 garbage gives up what it holds of others",
+    file: bulk,
+    from: "counts.decref(reference);",
+    to: "return;",
+  },
+  {
     rule: "6.2 weak references with a callback stand newest first",
     file: weakref,
     from: "isShared && !isProxy ? 0 : this.lastShared(target)",
@@ -353,9 +366,9 @@ export const RULES = [
   },
   {
     rule: "8 frozen objects are roots",
-    file: partition,
-    from: "(i32[object + HEADER_TYPE] & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED",
-    to: "(i32[object + HEADER_TYPE] & FLAG_TRACKED) === 0",
+    file: "src/gc/internal-counts.ts",
+    from: "(type & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED",
+    to: "(type & FLAG_TRACKED) === 0",
   },
   ...LIBRARY_RULES,
 ];

@@ -30,6 +30,8 @@ import type { Generations } from "../object/generation.js";
 import type { Hooks } from "../object/hooks.js";
 import type { Lists } from "../object/list.js";
 import type { ReferenceCounts } from "../object/refcount.js";
+import type { TypeTable } from "../object/type.js";
+import type { Watched } from "./bulk-death.js";
 import type { Clearing } from "./clear.js";
 import type { CollectorEvents } from "./events.js";
 import type { Finalization } from "./finalize.js";
@@ -52,6 +54,7 @@ export interface CollectorParts {
   readonly clearing: Clearing;
   readonly promotion: Promotion;
   readonly unreachable: UnreachableObjects;
+  readonly types: TypeTable;
   readonly localPartition: LocalPartition;
   readonly finalization: Finalization;
   readonly trigger: Trigger;
@@ -83,7 +86,7 @@ export class Collector {
    * @returns the number of unreachable objects; 0 at once while another collection is under way
    */
   collect(generation: number): number {
-    const { generations, unreachable, trigger, events, hooks } = this.parts;
+    const { generations, promotion, unreachable, trigger, events, hooks } = this.parts;
     if (trigger.isCollecting) return 0;
     trigger.setCollecting(true);
     try {
@@ -95,15 +98,9 @@ export class Collector {
       generations.refillReserve();
       events.phase("merge");
 
-      const old = this.parts.promotion.run(generation);
-      const found = unreachable.place(old);
-      events.phase("partition");
-      events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
-
-      const collected = this.parts.finalization.run(old, found);
-      events.phase("finalize");
-
-      this.clearUnreachable(old);
+      promotion.split(generation, this.watched());
+      const collected =
+        unreachable.doomedCount > 0 ? this.freeUnwatched(generation) : this.freeInOrder(generation);
       generations.refillReserve();
       events.phase("clear");
 
@@ -113,9 +110,47 @@ export class Collector {
       events.stop(result);
       return collected;
     } finally {
+      // Both are empty, unless something threw on the way.
+      unreachable.forget();
+      generations.merge(UNREACHABLE, generation);
       trigger.setCollecting(false);
       hooks.held.forget();
     }
+  }
+
+  /** @returns how many of the unreachable were garbage after all */
+  private freeInOrder(generation: number): number {
+    const { generations, promotion, unreachable, finalization, events } = this.parts;
+    promotion.settle(generation);
+    const old = promotion.promote(generation);
+    const found = unreachable.place(old);
+    events.phase("partition");
+    events.unreachable({ [Symbol.iterator]: () => generations.objects(UNREACHABLE) });
+
+    const collected = finalization.run(old, found);
+    events.phase("finalize");
+
+    this.clearUnreachable(old);
+    return collected;
+  }
+
+  /** Until they are freed, all at once, the unreachable stand in a table: then only survivors are left in it. */
+  private freeUnwatched(generation: number): number {
+    const { generations, promotion, unreachable, events } = this.parts;
+    events.phase("partition");
+    events.phase("finalize");
+    promotion.settle(generation);
+    const freed = unreachable.freeDoomed();
+    generations.empty(UNREACHABLE);
+    promotion.promote(generation);
+    return freed;
+  }
+
+  /** Who may see garbage die. */
+  private watched(): Watched {
+    const { events, finalization, types } = this.parts;
+    if ((this.i32[CONTROL_DEBUG] & DEBUG_SAVEALL) !== 0 || events.hearsUnreachable) return "order";
+    return finalization.isSeen || types.hasPools ? "some" : "none";
   }
 
   /**

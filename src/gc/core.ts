@@ -23,10 +23,12 @@ import { Tracking } from "../object/tracking.js";
 import { Traversal } from "../object/traverse.js";
 import { TypeTable } from "../object/type.js";
 import { WeakReferences } from "../object/weakref.js";
+import { createBulkDeath } from "./bulk-death.js";
 import { Clearing } from "./clear.js";
 import { Collector } from "./collect.js";
 import { CollectorEvents } from "./events.js";
 import { Finalization } from "./finalize.js";
+import { createInternalCounts } from "./internal-counts.js";
 import { LocalPartition } from "./local-partition.js";
 import { createPartition } from "./partition.js";
 import { Promotion } from "./promotion.js";
@@ -98,13 +100,15 @@ export class Core {
       this.weakrefs,
       this.hooks,
     );
-    const unreachable = new UnreachableObjects(this.generations);
     const { allocator, generations, traversal, types } = this;
-    const youngPartition = createYoungPartition(memory, generations, traversal, types, unreachable);
-    const partition = createPartition(allocator, generations, traversal, types, unreachable);
+    const bulk = createBulkDeath(allocator, generations, this.counts, traversal, types);
+    const internal = createInternalCounts(allocator, traversal, types);
+    const unreachable = new UnreachableObjects(memory.side, generations, bulk, internal);
+    const youngPartition = createYoungPartition(memory, generations, traversal, types, internal, unreachable);
+    const partition = createPartition(allocator, generations, traversal, types, internal, unreachable);
     this.collector = new Collector({
       ...this,
-      promotion: new Promotion({ ...this, partition, youngPartition }),
+      promotion: new Promotion({ ...this, partition, youngPartition, unreachable }),
       unreachable,
       localPartition: new LocalPartition(memory.i32, traversal),
       finalization: new Finalization({ ...this, youngPartition, unreachable }),

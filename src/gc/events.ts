@@ -23,6 +23,8 @@ export interface CollectorListener {
   onPhase?(phase: Phase): void;
   /** The unreachable objects, in order, before any is touched (CPython: DEBUG_COLLECTABLE). */
   onUnreachable?(objects: Iterable<Address>): void;
+  /** Whether `onUnreachable` has to be called now; without this it always is. While it is, garbage dies in order. */
+  hearsUnreachable?(): boolean;
   /** The collection proper is over: nothing is unreachable any more. */
   onEnd?(result: CollectionResult): void;
   /** The last thing of a collection. */
@@ -43,6 +45,12 @@ export class CollectorEvents {
   }
   unreachable(objects: Iterable<Address>): void {
     for (const listener of this.listeners) listener.onUnreachable?.(objects);
+  }
+  /** Whether anybody is to be shown the unreachable. */
+  get hearsUnreachable(): boolean {
+    return this.listeners.some(
+      (listener) => listener.onUnreachable !== undefined && listener.hearsUnreachable?.() !== false,
+    );
   }
   end(result: CollectionResult): void {
     for (const listener of this.listeners) listener.onEnd?.(result);

@@ -50,6 +50,12 @@ export class Finalization {
     this.parts = parts;
   }
 
+  /** Whether any object of this heap can be seen to die. */
+  get isSeen(): boolean {
+    const { i32 } = this;
+    return i32[CONTROL_WEAKREFS] > 0 || i32[CONTROL_FOREIGN] > 0 || this.parts.types.hasFinalizers;
+  }
+
   /**
    * All steps. Nothing is done, and no object touched, in a heap without weak references, finalizers and foreign values.
    * @param old where survivors of this collection go
@@ -58,8 +64,7 @@ export class Finalization {
    */
   run(old: number, unreachable: number): number {
     const { i32 } = this;
-    const isSeen = i32[CONTROL_WEAKREFS] > 0 || i32[CONTROL_FOREIGN] > 0 || this.parts.types.hasFinalizers;
-    if (unreachable === 0 || !isSeen) return unreachable;
+    if (unreachable === 0 || !this.isSeen) return unreachable;
     this.endBorrows();
     this.parts.hooks.held.keepValid();
     i32[CONTROL_USER_CODE]++;
@@ -149,7 +154,7 @@ export class Finalization {
     }
     hooks.held.showAgain();
     try {
-      youngPartition.run(UNREACHABLE, old);
+      youngPartition.run(UNREACHABLE, old, "order");
     } finally {
       hooks.held.hide();
     }

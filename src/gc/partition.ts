@@ -2,12 +2,8 @@
  * Trial deletion: split the heap into what is held from outside it and what is not (CPython: `update_refs`,
  * `subtract_refs`, `move_unreachable`). A full collection's, in place; that of a part is in young-partition.ts.
  *
- * CPython copies each object's count into its header and works there. Here the internal references are counted in a
- * side array of one byte a 16-byte granule, so that counting touches one byte a reference and no header:
+ * The references from inside are counted first, in the side bytes (internal-counts.ts); the scan goes on in them:
  *
- *   0          no member (a full collection does not ask, and counts for every granule)
- *   1 .. 252   a member, with value - 1 references found so far
- *   253        a member, with 252 or more: the rest is counted in `excess`
  *   254        looked unreachable when the scan came to it
  *   255        reachable
  *
@@ -21,27 +17,16 @@ import {
   CHUNK_ENTRIES,
   CHUNK_MASK,
   CHUNK_NEXT,
-  CONTROL_FIRST_PAGE,
-  FLAG_FROZEN,
   FLAG_SETTLED,
-  FLAG_TRACKED,
   GENERATION_CURSOR,
   GRANULE_SHIFT,
   HEADER_ENTRY,
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
-  KIND_CONTAINER,
-  PAGE_BLOCK_WORDS,
-  PAGE_CAPACITY,
-  PAGE_LARGE,
-  PAGE_SHIFT,
-  PAGE_SMALL,
-  PAGE_STATE,
-  SIDE_MEMBER,
-  SIDE_OUTSIDE,
+  LIST_ITEMS,
+  LIST_LENGTH,
   SIDE_REACHABLE,
-  SIDE_SATURATED,
   SIDE_TENTATIVE,
   TYPE_ID_MASK,
   TYPE_SHIFT,
@@ -50,8 +35,12 @@ import {
 import type { Generations } from "../object/generation.js";
 import type { Traversal } from "../object/traverse.js";
 import type { TypeTable } from "../object/type.js";
-import { Excess } from "./excess.js";
+import type { Watched } from "./bulk-death.js";
+import type { InternalCounts } from "./internal-counts.js";
 import type { UnreachableObjects } from "./unreachable.js";
+
+/** Beyond this share of the objects, garbage is listed by a walk over the pages: by address rather than by table. */
+const LISTING_SHARE = 32;
 
 /** The generation of a full collection. */
 const FULL = 2;
@@ -61,9 +50,10 @@ export interface Partition {
    * Split generation 2, which every tracked object that is not frozen is in. Before: its table and every count are right.
    * After: the table holds what is reachable from outside, in CPython's order; the rest waits in the list of the
    * unreachable. Allocates nothing that it does not free again.
+   * @param watched who may see the unreachable die; where nobody does they stay in the table and wait to be freed at once
    * @returns how many are reachable
    */
-  run(): number;
+  run(watched: Watched): number;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -72,15 +62,13 @@ export function createPartition(
   generations: Generations,
   traversal: Traversal,
   types: TypeTable,
+  internal: InternalCounts,
   unreachable: UnreachableObjects,
 ): Partition {
-  const { memory } = allocator;
-  const { i32, side } = memory;
+  const { i32, side } = allocator.memory;
   const typeBase = types.base;
-  const firstGranule = (i32[CONTROL_FIRST_PAGE] << PAGE_SHIFT) >>> GRANULE_SHIFT;
   const tableCursor = generations.record(FULL) + GENERATION_CURSOR;
 
-  const excess = new Excess();
   /** Tentatively unreachable objects that a later one turned out to reach, in order of discovery. */
   let late = new Int32Array(0);
   let lateCount = 0;
@@ -89,81 +77,26 @@ export function createPartition(
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
-  function run(): number {
+  function run(watched: Watched): number {
     let objects = 0;
+    let isDoomed = false;
     prepare(generations.entryCount(FULL));
     try {
-      fillSide(SIDE_MEMBER);
-      countAll();
-      side[0] = SIDE_REACHABLE; // null
+      internal.countAll();
       for (let chunk = generations.firstChunk(FULL); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT])
         objects += scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
       scanLate();
-      unreachable.keepTentative(side, (object) => generations.removeEntry(i32[object + HEADER_ENTRY]));
+      unreachable.sift();
+      const listing = unreachable.count * LISTING_SHARE > objects ? late : undefined;
+      isDoomed = unplacedFrom < 0 && unreachable.canDieInBulk(watched, true, listing);
+      if (!isDoomed) unreachable.clearSide((object) => generations.removeEntry(i32[object + HEADER_ENTRY]));
     } finally {
       // Whatever the host threw on the way (it may have no memory left): the next collection starts from zeros.
       lateCount = lateMoved;
-      fillSide(SIDE_OUTSIDE);
-      excess.clear();
+      if (!isDoomed) internal.clearAll();
       placeUnplaced();
     }
     return objects - unreachable.count;
-  }
-
-  // -- counting -------------------------------------------------------------------------------
-
-  /** The side bytes of every page in use, and of null. */
-  function fillSide(value: number): void {
-    memory.fillSide(value, firstGranule, allocator.wordsTouchedMax >>> GRANULE_SHIFT);
-    side[0] = value;
-  }
-
-  /**
-   * Count all references by walking the pages. Any order of counting is right, and in address order the headers are
-   * read in sequence, which the table's order is not once a collection has permuted it.
-   */
-  function countAll(): void {
-    for (const { page, descriptor } of allocator.pageRuns()) {
-      const state = i32[descriptor + PAGE_STATE] & 0xff;
-      if (state !== PAGE_SMALL + KIND_CONTAINER && state !== PAGE_LARGE + KIND_CONTAINER) continue;
-      countPage(page << PAGE_SHIFT, i32[descriptor + PAGE_BLOCK_WORDS], i32[descriptor + PAGE_CAPACITY]);
-    }
-  }
-
-  function countPage(first: Address, blockWords: number, capacity: number): void {
-    const end = first + capacity * blockWords;
-    for (let object = first; object < end; object += blockWords) {
-      if ((i32[object + HEADER_TYPE] & (FLAG_TRACKED | FLAG_FROZEN)) !== FLAG_TRACKED) continue;
-      const words = traverseWords(object);
-      if (words === 3) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        const c = i32[object + HEADER_WORDS + 2];
-        countAny(a);
-        countAny(b);
-        countAny(c);
-      } else if (words === 2) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        countAny(a);
-        countAny(b);
-      } else if (words >= 0) {
-        for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) countAny(i32[word]);
-      } else {
-        const count = traversal.collect(object);
-        for (let index = 0; index < count; index++) countAny(traversal.referents[index]);
-      }
-    }
-  }
-
-  /** The same without a question: nobody reads what is counted for an object that is not in the generation. */
-  function countAny(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else if (granule === 0)
-      side[0] = SIDE_OUTSIDE; // null references: start over
-    else excess.add(granule);
   }
 
   // -- scanning -------------------------------------------------------------------------------
@@ -185,7 +118,7 @@ export function createPartition(
       const granule = object >>> GRANULE_SHIFT;
       const seen = side[granule];
       if (seen !== SIDE_REACHABLE) {
-        if (i32[object + HEADER_REFCOUNT] === internalCount(granule, seen)) {
+        if (i32[object + HEADER_REFCOUNT] === internal.of(granule, seen)) {
           side[granule] = SIDE_TENTATIVE;
           tentative[tentativeCount++] = object;
           continue;
@@ -248,6 +181,9 @@ export function createPartition(
   function visitReferents(object: Address, words: number): void {
     if (words >= 0) {
       for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visit(i32[word]);
+    } else if (traversal.isReferenceList(object)) {
+      const items = i32[object + LIST_ITEMS];
+      for (let word = items + i32[object + LIST_LENGTH] - 1; word >= items; word--) visit(i32[word]);
     } else {
       const count = traversal.collect(object);
       for (let index = 0; index < count; index++) visit(traversal.referents[index]);
@@ -256,14 +192,10 @@ export function createPartition(
 
   /** The side array has nothing to keep of others: store always, branch only on the rare case. */
   function visit(reference: Address): void {
+    if (reference === 0) return;
     const granule = reference >>> GRANULE_SHIFT;
     if (side[granule] === SIDE_TENTATIVE) late[lateCount++] = reference;
     side[granule] = SIDE_REACHABLE;
-  }
-
-  /** References from members, by what the side byte of a member that is not yet judged says. */
-  function internalCount(granule: number, seen: number): number {
-    return seen !== SIDE_SATURATED ? seen - SIDE_MEMBER : SIDE_SATURATED - SIDE_MEMBER + excess.of(granule);
   }
 
   /** TYPE_TRAVERSE of an object's type. */

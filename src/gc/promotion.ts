@@ -15,9 +15,20 @@ import type { Generations } from "../object/generation.js";
 import type { Hooks } from "../object/hooks.js";
 import type { Tracking } from "../object/tracking.js";
 import type { TypeTable } from "../object/type.js";
+import type { Watched } from "./bulk-death.js";
 import type { Partition } from "./partition.js";
 import type { Trigger } from "./trigger.js";
+import type { UnreachableObjects } from "./unreachable.js";
 import type { YoungPartition } from "./young-partition.js";
+
+/** An entry of generation 2's table. */
+interface Place {
+  readonly chunk: number;
+  readonly entry: number;
+}
+
+/** The table itself. */
+const NOWHERE: Place = { chunk: 0, entry: 0 };
 
 export interface PromotionParts {
   readonly memory: { readonly i32: Int32Array };
@@ -28,11 +39,15 @@ export interface PromotionParts {
   readonly hooks: Hooks;
   readonly partition: Partition;
   readonly youngPartition: YoungPartition;
+  readonly unreachable: UnreachableObjects;
 }
 
 export class Promotion {
   private readonly i32: Int32Array;
   private readonly parts: PromotionParts;
+  /** Of the collection under way: where its part of generation 2 begins, and how many it found reachable. */
+  private from = NOWHERE;
+  private reachable = 0;
 
   constructor(parts: PromotionParts) {
     this.i32 = parts.memory.i32;
@@ -40,37 +55,59 @@ export class Promotion {
   }
 
   /**
-   * Partition a generation that the younger ones have joined. After: what is unreachable waits in the list for it; the
-   * survivors of generation 0 and 1 are in the next one, those of 2 stay. Runs user code (`traverse`) first.
-   * @returns the generation that they are in now
+   * Partition a generation that the younger ones have joined. After: what is reachable from outside is in CPython's order, in
+   * this table or the next; what is not waits in the list for it, or to be freed at once. Runs user code (`traverse`) first.
+   * @param watched who may see the unreachable die
    */
-  run(generation: number): number {
-    const { hooks } = this.parts;
-    let reachable = 0;
+  split(generation: number, watched: Watched): void {
+    const { hooks, unreachable } = this.parts;
     hooks.held.show(generation);
-    const from = generation === 2 ? this.settledEnd() : { chunk: 0, entry: 0 };
+    this.from = generation === 2 ? this.settledEnd() : NOWHERE;
     try {
-      reachable = generation === 2 ? this.partitionOld(from) : this.partitionYoung(generation);
+      this.reachable =
+        generation === 2 ? this.partitionOld(watched) : this.partitionYoung(generation, watched);
     } finally {
       hooks.held.hide();
     }
-    if (generation === 2) this.tidyOld(reachable, from);
-    else this.promoteYoung(generation, reachable);
+    // A full partition leaves those that will be freed at once in its table.
+    if (unreachable.doomedCount > 0 && (generation < 2 || this.from.chunk !== 0))
+      unreachable.place(Math.min(generation + 1, 2));
+  }
+
+  /**
+   * After a full partition, and before any reference that it has seen is dropped: all that it left is settled, if every
+   * reference that it took for one from outside is one, or will be told of.
+   */
+  settle(generation: number): void {
+    const { i32 } = this;
+    const { generations, hooks } = this.parts;
+    const isUnseen = i32[CONTROL_RAW_WRITES] !== 0 || i32[CONTROL_USER_CODE] !== 0;
+    if (generation < 2 || isUnseen || !hooks.held.isEmpty() || hooks.isHolding()) return;
+    generations.settle(this.from.chunk, this.from.entry);
+  }
+
+  /**
+   * The survivors of generation 0 and 1 are one generation older; those of 2 stay.
+   * @returns the generation that they are in now
+   */
+  promote(generation: number): number {
+    if (generation === 2) this.tidyOld();
+    else this.promoteYoung(generation);
     return Math.min(generation + 1, 2);
   }
 
   // -- generation 0 and 1 ---------------------------------------------------------------------
 
-  private partitionYoung(generation: number): number {
+  private partitionYoung(generation: number, watched: Watched): number {
     const { youngPartition, types } = this.parts;
     // Tuples are looked at before their table joins the next one.
-    return youngPartition.run(generation, types.hasTuples ? generation : generation + 1);
+    return youngPartition.run(generation, types.hasTuples ? generation : generation + 1, watched);
   }
 
   /** Tuples that hold no container are untracked on the way (CPython: `untrack_tuples`). */
-  private promoteYoung(generation: number, reachable: number): void {
+  private promoteYoung(generation: number): void {
     const { generations, tracking, types, trigger } = this.parts;
-    let promoted = reachable;
+    let promoted = this.reachable;
     if (types.hasTuples) {
       tracking.untrackAll(generation, KIND_TUPLE);
       promoted = generations.size(generation);
@@ -92,39 +129,27 @@ export class Promotion {
     const chunk = this.i32[CONTROL_SETTLED];
     const entry = this.i32[CONTROL_SETTLED_END];
     const isPart = chunk !== 0 && generations.entriesFrom(chunk, entry) * 2 < generations.entryCount(2);
-    return isPart ? { chunk, entry } : { chunk: 0, entry: 0 };
+    return isPart ? { chunk, entry } : NOWHERE;
   }
 
-  private partitionOld({ chunk, entry }: Place): number {
+  private partitionOld(watched: Watched): number {
     const { partition, youngPartition } = this.parts;
-    return chunk === 0 ? partition.run() : youngPartition.runFrom(chunk, entry);
+    const { chunk, entry } = this.from;
+    return chunk === 0 ? partition.run(watched) : youngPartition.runFrom(chunk, entry, watched);
   }
 
   /** Tuples and dicts that hold no container are untracked (`untrack_tuples`, `untrack_dicts`); tombstones give way. */
-  private tidyOld(reachable: number, from: Place): void {
+  private tidyOld(): void {
     const { generations, tracking, types, trigger } = this.parts;
     if (types.hasTuples) tracking.untrackAll(2, KIND_TUPLE);
     if (types.hasDicts) tracking.untrackAll(2, KIND_DICT);
-    const isAll = from.chunk === 0;
-    const size = isAll && !types.hasTuples && !types.hasDicts ? reachable : generations.size(2);
+    const isAll = this.from.chunk === 0;
+    const size = isAll && !types.hasTuples && !types.hasDicts ? this.reachable : generations.size(2);
     trigger.setLongLivedTotal(size);
+    const isSettled = generations.isAllSettled();
     if (isAll) generations.dropEmptyChunks(2);
-    const hasMoved = generations.packIfSparse(2, size);
+    generations.packIfSparse(2, size);
+    if (isSettled) generations.resettle();
     generations.refillReserve();
-    if (this.canSettle()) generations.settle(hasMoved ? 0 : from.chunk, from.entry);
   }
-
-  /** Whether every reference that this collection took for one from outside is one, or will be told of. */
-  private canSettle(): boolean {
-    const { hooks } = this.parts;
-    const { i32 } = this;
-    const isUnseen = i32[CONTROL_RAW_WRITES] !== 0 || i32[CONTROL_USER_CODE] !== 0;
-    return !isUnseen && hooks.held.isEmpty() && !hooks.isHolding();
-  }
-}
-
-/** An entry of generation 2's table. */
-interface Place {
-  readonly chunk: number;
-  readonly entry: number;
 }

@@ -16,10 +16,10 @@ import {
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
-  SIDE_MEMBER,
+  LIST_ITEMS,
+  LIST_LENGTH,
   SIDE_OUTSIDE,
   SIDE_REACHABLE,
-  SIDE_SATURATED,
   SIDE_TENTATIVE,
   TYPE_ID_MASK,
   TYPE_SHIFT,
@@ -29,7 +29,8 @@ import type { Memory } from "../memory/memory.js";
 import type { Generations } from "../object/generation.js";
 import type { Traversal } from "../object/traverse.js";
 import type { TypeTable } from "../object/type.js";
-import { Excess } from "./excess.js";
+import type { Watched } from "./bulk-death.js";
+import type { InternalCounts } from "./internal-counts.js";
 import type { UnreachableObjects } from "./unreachable.js";
 
 export interface YoungPartition {
@@ -37,14 +38,15 @@ export interface YoungPartition {
    * Split the objects of one table. Before: it and all counts are right. After: `target`, which may be the same, has at its
    * tail what is reachable from outside, in CPython's order, and the rest waits in the list of the unreachable. If the
    * host throws on the way, nothing has changed.
+   * @param watched who may see the unreachable die
    * @returns how many are reachable
    */
-  run(table: number, target: number): number;
+  run(table: number, target: number, watched: Watched): number;
   /**
    * The same in place for the part of generation 2 that is not settled; what is reachable is settled then.
    * @param chunk and entry: where that part begins
    */
-  runFrom(chunk: Address, entry: Address): number;
+  runFrom(chunk: Address, entry: Address, watched: Watched): number;
 }
 
 /** Closures over constants, as in refcount.ts. */
@@ -53,49 +55,49 @@ export function createYoungPartition(
   generations: Generations,
   traversal: Traversal,
   types: TypeTable,
+  internal: InternalCounts,
   unreachable: UnreachableObjects,
 ): YoungPartition {
   const typeBase = types.base;
-  const excess = new Excess();
   /** All objects, in list order; from the front on overwritten with the reachable, in the order they will have. */
   let members = new Int32Array(0);
   /** Tentatively unreachable objects that a later one turned out to reach, in order of discovery. */
   let late = new Int32Array(0);
   let lateCount = 0;
 
-  function run(table: number, target: number): number {
+  function run(table: number, target: number, watched: Watched): number {
     const first = generations.firstChunk(table);
-    const reachable = split(first, first + CHUNK_ENTRIES);
+    const reachable = split(first, first + CHUNK_ENTRIES, watched);
     generations.empty(table);
     generations.appendAll(target, members, reachable, 0);
     return reachable;
   }
 
-  function runFrom(chunk: Address, entry: Address): number {
-    const reachable = split(chunk, entry);
+  function runFrom(chunk: Address, entry: Address, watched: Watched): number {
+    const reachable = split(chunk, entry, watched);
     generations.cut(2, chunk, entry);
     generations.appendAll(2, members, reachable, FLAG_SETTLED);
     return reachable;
   }
 
   /** Everything but to change the table. @returns how many are reachable: these stand in `members` */
-  function split(chunk: Address, entry: Address): number {
+  function split(chunk: Address, entry: Address, watched: Watched): number {
     prepare(generations.entriesFrom(chunk, entry));
     const count = gather(chunk, entry);
     let reachable = 0;
     let isSplit = false;
     try {
-      countReferences(count);
+      internal.countMembers(members, count);
       reachable = scanLate(scan(count));
+      unreachable.sift();
+      if (!unreachable.canDieInBulk(watched, false)) unreachable.clearSide();
       isSplit = true;
     } finally {
       lateCount = 0;
-      excess.clear();
-      if (isSplit) unreachable.keepTentative(side);
-      else forget(chunk, entry);
+      if (!isSplit) reachable = takeBack(chunk, entry);
+      // What moved to the front and what was tentative are all the members.
+      internal.clear(members, reachable);
     }
-    // What moved to the front and what was tentative are all the members.
-    for (let index = 0; index < reachable; index++) side[members[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
     return reachable;
   }
 
@@ -116,59 +118,16 @@ export function createYoungPartition(
       const end = generations.entriesEnd(chunk);
       for (let entry = chunk === first ? from : chunk + CHUNK_ENTRIES; entry < end; entry++) {
         const object = i32[entry];
-        if (object === 0) continue;
-        side[object >>> GRANULE_SHIFT] = SIDE_MEMBER;
-        all[count++] = object;
+        if (object !== 0) all[count++] = object;
       }
     }
     return count;
   }
 
-  /** Broken off: what was counted is forgotten. The array has lost objects, the table has not. */
-  function forget(chunk: Address, entry: Address): void {
+  /** Broken off: the array has lost objects, the table has not. @returns how many there are */
+  function takeBack(chunk: Address, entry: Address): number {
     unreachable.count = 0;
-    const count = gather(chunk, entry);
-    for (let index = 0; index < count; index++) side[members[index] >>> GRANULE_SHIFT] = SIDE_OUTSIDE;
-  }
-
-  // -- counting -------------------------------------------------------------------------------
-
-  /** Count the references from members to members. */
-  function countReferences(count: number): void {
-    const all = members;
-    for (let index = 0; index < count; index++) {
-      const object = all[index];
-      const words = traverseWords(object);
-      if (words === 3) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        const c = i32[object + HEADER_WORDS + 2];
-        countReference(a);
-        countReference(b);
-        countReference(c);
-      } else if (words === 2) {
-        const a = i32[object + HEADER_WORDS];
-        const b = i32[object + HEADER_WORDS + 1];
-        countReference(a);
-        countReference(b);
-      } else if (words >= 0) {
-        for (let word = object + HEADER_WORDS, last = word + words; word < last; word++)
-          countReference(i32[word]);
-      } else {
-        const referents = traversal.collect(object);
-        for (let referent = 0; referent < referents; referent++)
-          countReference(traversal.referents[referent]);
-      }
-    }
-  }
-
-  /** The side byte of null is SIDE_OUTSIDE, too. */
-  function countReference(reference: Address): void {
-    const granule = reference >>> GRANULE_SHIFT;
-    const seen = side[granule];
-    if (seen === SIDE_OUTSIDE) return;
-    if (seen !== SIDE_SATURATED) side[granule] = seen + 1;
-    else excess.add(granule);
+    return gather(chunk, entry);
   }
 
   // -- scanning -------------------------------------------------------------------------------
@@ -187,8 +146,7 @@ export function createYoungPartition(
       const granule = object >>> GRANULE_SHIFT;
       const seen = side[granule];
       if (seen !== SIDE_REACHABLE) {
-        const internal = seen !== SIDE_SATURATED ? seen - SIDE_MEMBER : saturatedCount(granule);
-        if (i32[object + HEADER_REFCOUNT] === internal) {
+        if (i32[object + HEADER_REFCOUNT] === internal.of(granule, seen)) {
           side[granule] = SIDE_TENTATIVE;
           tentative[tentativeCount++] = object;
           continue;
@@ -213,10 +171,6 @@ export function createYoungPartition(
     return reachable;
   }
 
-  function saturatedCount(granule: number): number {
-    return SIDE_SATURATED - SIDE_MEMBER + excess.of(granule);
-  }
-
   /** Everything a reachable member refers to is reachable. */
   function visitReferents(object: Address): void {
     const words = traverseWords(object);
@@ -229,6 +183,9 @@ export function createYoungPartition(
       visit(c);
     } else if (words >= 0) {
       for (let word = object + HEADER_WORDS, last = word + words; word < last; word++) visit(i32[word]);
+    } else if (traversal.isReferenceList(object)) {
+      const items = i32[object + LIST_ITEMS];
+      for (let word = items + i32[object + LIST_LENGTH] - 1; word >= items; word--) visit(i32[word]);
     } else {
       const referents = traversal.collect(object);
       for (let referent = 0; referent < referents; referent++) visit(traversal.referents[referent]);
@@ -236,6 +193,7 @@ export function createYoungPartition(
   }
 
   function visit(reference: Address): void {
+    if (reference === 0) return;
     const granule = reference >>> GRANULE_SHIFT;
     const seen = side[granule];
     if (seen === SIDE_OUTSIDE || seen === SIDE_REACHABLE) return;

@@ -388,8 +388,11 @@ class DebugListener implements CollectorListener {
         `gc: objects in permanent generation: ${generations.size(PERMANENT)}\n`,
     );
   }
+  hearsUnreachable(): boolean {
+    return this.has(DEBUG_COLLECTABLE);
+  }
   onUnreachable(objects: Iterable<Address>): void {
-    if (!this.has(DEBUG_COLLECTABLE)) return;
+    if (!this.hearsUnreachable()) return;
     for (const object of objects)
       this.texts.push(
         `gc: collectable <${plainText(this.context.binder.typeOf(object).name)} 0x${(object * WORD_BYTES).toString(16)}>\n`,

@@ -47,8 +47,8 @@ export class Memory {
    */
   readonly side: Uint8Array;
   readonly maximumBytes: number;
-  /** The same, four at a time: the engine fills shared memory one element after the other. */
-  private readonly sideWords: Int32Array;
+  /** The same, eight granules a word: a shared array is filled element by element. */
+  readonly sideWords: BigInt64Array;
   private readonly windows: Uint8Array[] = [];
 
   constructor(buffer: SharedArrayBuffer | ArrayBuffer, side: SharedArrayBuffer | ArrayBuffer) {
@@ -59,12 +59,7 @@ export class Memory {
     this.f32 = new Float32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.side = new Uint8Array(side);
-    this.sideWords = new Int32Array(side, 0, side.byteLength >> 2);
-  }
-
-  /** Set the side bytes of the granules in [first, end), and of the up to three on both ends that share a word with them. */
-  fillSide(byte: number, first: number, end: number): void {
-    this.sideWords.fill(Math.imul(byte, 0x01010101), first >> 2, (end + 3) >> 2);
+    this.sideWords = new BigInt64Array(side);
   }
 
   /**

@@ -126,7 +126,8 @@ export class Generations extends ChunkTables {
     for (let chunk = i32[source + GENERATION_FIRST]; chunk !== 0; ) {
       const next = i32[chunk + CHUNK_NEXT];
       const end = this.entriesEnd(chunk);
-      const live = this.liveEntries(chunk);
+      let live = end - chunk - CHUNK_ENTRIES; // at most: counted only where that is too many
+      if (live >= DENSE_ENTRIES || !this.canTake(to, live)) live = this.liveEntries(chunk);
       if (live >= DENSE_ENTRIES || !this.canTake(to, live)) this.linkChunk(to, chunk, end);
       else {
         this.appendEntries(to, chunk + CHUNK_ENTRIES, end);
@@ -187,6 +188,19 @@ export class Generations extends ChunkTables {
     i32[CONTROL_SETTLED] = i32[record + GENERATION_LAST];
     i32[CONTROL_SETTLED_END] = i32[record + GENERATION_CURSOR];
     i32[CONTROL_SETTLINGS]++;
+  }
+
+  isAllSettled(): boolean {
+    const { i32 } = this;
+    return i32[CONTROL_SETTLED] !== 0 && i32[CONTROL_SETTLED_END] === i32[this.record(2) + GENERATION_CURSOR];
+  }
+
+  /** All of generation 2 was settled, and its entries have moved: they are settled where they stand now. */
+  resettle(): void {
+    const { i32 } = this;
+    if (i32[CONTROL_SETTLED] === 0) i32[CONTROL_SETTLED_FROM] = 0;
+    i32[CONTROL_SETTLED] = i32[this.record(2) + GENERATION_LAST];
+    i32[CONTROL_SETTLED_END] = i32[this.record(2) + GENERATION_CURSOR];
   }
 
   /** Give back the chunks that hold tombstones only. O(chunks + their entries) */

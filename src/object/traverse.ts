@@ -41,6 +41,12 @@ export class Traversal {
     this.types = types;
   }
 
+  /** Whether it is a list whose items are all references, or null: a walk needs no copy of them. */
+  isReferenceList(object: Address): boolean {
+    const type = this.types.descriptorOf(object);
+    return this.i32[type + TYPE_TRAVERSE] === TRAVERSE_LIST && this.i32[type + TYPE_ITEM_SLOT] === SLOT_REF;
+  }
+
   /** Write the object's referents into `referents`, one entry a reference, and return how many. O(references). */
   collect(object: Address): number {
     const { i32 } = this;

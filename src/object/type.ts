@@ -140,6 +140,8 @@ export class TypeTable {
   hasDicts = false;
   /** Whether a collection has to look for finalizers. */
   hasFinalizers = false;
+  /** Whether there ever was an instance of a pool. */
+  hasPools = false;
 
   constructor(allocator: Allocator, strings: Strings) {
     this.allocator = allocator;

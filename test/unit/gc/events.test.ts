@@ -4,7 +4,7 @@ import { type Address, UNREACHABLE } from "../../../src/memory/layout.js";
 import { makeQuietCore, ref, type TestCore } from "../../support/core.js";
 
 /** A listener that writes down all it is told, with a name in front. */
-function recorder(seen: unknown[][], name: string): Required<CollectorListener> {
+function recorder(seen: unknown[][], name: string): Omit<Required<CollectorListener>, "hearsUnreachable"> {
   return {
     onStart: (generation) => seen.push([name, "start", generation]),
     onBegin: (generation) => seen.push([name, "begin", generation]),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { createBulkDeath } from "../../../src/gc/bulk-death.js";
+import { createInternalCounts } from "../../../src/gc/internal-counts.js";
 import { createPartition } from "../../../src/gc/partition.js";
 import { UnreachableObjects } from "../../../src/gc/unreachable.js";
 import { createYoungPartition } from "../../../src/gc/young-partition.js";
@@ -32,14 +34,16 @@ interface Partition {
 }
 
 function partitionOf({ core }: TestCore, traversal = core.traversal): Partition {
-  const { allocator, generations, types } = core;
-  const unreachable = new UnreachableObjects(generations);
-  const full = createPartition(allocator, generations, traversal, types, unreachable);
-  const young = createYoungPartition(core.memory, generations, traversal, types, unreachable);
+  const { allocator, counts, generations, memory, types } = core;
+  const bulk = createBulkDeath(allocator, generations, counts, traversal, types);
+  const internal = createInternalCounts(allocator, traversal, types);
+  const unreachable = new UnreachableObjects(memory.side, generations, bulk, internal);
+  const full = createPartition(allocator, generations, traversal, types, internal, unreachable);
+  const young = createYoungPartition(memory, generations, traversal, types, internal, unreachable);
   return {
     run(generation) {
-      if (generation === 2) full.run();
-      else young.run(generation, generation);
+      if (generation === 2) full.run("order");
+      else young.run(generation, generation, "order");
     },
     placeUnreachable: (packable) => unreachable.place(packable),
   };

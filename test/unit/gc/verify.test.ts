@@ -602,6 +602,7 @@ describe("the witness", () => {
     heap.drop(cycle);
     const seen: [string, boolean, string | undefined][] = [];
     heap.core.events.listeners.push({
+      onUnreachable: () => {},
       onPhase: (phase) => {
         for (const isCollecting of [true, false])
           seen.push([

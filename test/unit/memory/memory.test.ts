@@ -172,6 +172,13 @@ describe("the reservation", () => {
     expect(i64[address >> 1]).toBe(0x3ff0000000000000n);
   });
 
+  it("has its side bytes eight at a time too", () => {
+    const memory = reserveMemory(1 << 20);
+    memory.sideWords[1] = 0x0807060504030201n;
+    expect([...memory.side.subarray(7, 17)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 0]);
+    expect(memory.sideWords.length * 8).toBe(memory.side.length);
+  });
+
   it("has a side byte for every granule, all of them 0 and none of them inside", () => {
     const { side, buffer } = reserveMemory(MIB);
     expect(side.length * GRANULE_BYTES).toBe(buffer.byteLength);

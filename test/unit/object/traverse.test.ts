@@ -21,6 +21,19 @@ function makeLeaves(heap: TestCore, count: number): Address[] {
   return Array.from({ length: count }, (_, value) => heap.newStruct(heap.leaf.struct("f64"), value));
 }
 
+it("tells lists of nothing but references from all else", () => {
+  const heap = makeQuietCore();
+  const { traversal } = heap.core;
+  const others = [
+    heap.newList(heap.list("any")),
+    heap.newList(heap.leaf.list("f64")),
+    heap.newSet(heap.set("ref")),
+  ];
+  others.push(heap.newStruct(heap.struct("ref")), heap.newDict(heap.dict("str", "ref")));
+  expect(traversal.isReferenceList(heap.newList(heap.list("ref")))).toBe(true);
+  expect(others.map((object) => traversal.isReferenceList(object))).toEqual(others.map(() => false));
+});
+
 describe("the referents of an object", () => {
   it("are those of the model in random graphs of all kinds", () => {
     for (let seed = 0; seed < Math.max(20, size(300)); seed++) {
