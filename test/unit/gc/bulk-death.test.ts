@@ -168,17 +168,20 @@ describe("garbage dies in order", () => {
     }
   });
 
-  it("when it alone holds something that might hold what is watched", () => {
-    const heap = makeQuietCore();
-    const watched = heap.newStruct(heap.watched.struct("ref"));
-    const weak = heap.newWeakref(watched);
-    const untracked = heap.newList(heap.leaf.list("ref"), ref(watched));
-    const list = heap.newList(heap.list("ref"), ref(untracked));
-    heap.append(list, ref(list));
-    heap.drop(watched, untracked, list);
-    expect(collect(heap)).toBe("in order");
-    expect(heap.liveObjects()).toEqual([weak]);
-  });
+  it.each([0, 1])(
+    "when it alone holds something that might hold what is watched: as its item %i",
+    (place) => {
+      const heap = makeQuietCore();
+      const watched = heap.newStruct(heap.watched.struct("ref"));
+      const weak = heap.newWeakref(watched);
+      const untracked = heap.newList(heap.leaf.list("ref"), ref(watched));
+      const list = heap.newList(heap.list("ref"), ref(untracked));
+      heap.insert(list, 1 - place, ref(list));
+      heap.drop(watched, untracked, list);
+      expect(collect(heap)).toBe("in order");
+      expect(heap.liveObjects()).toEqual([weak]);
+    },
+  );
 
   it("when it alone holds an instance of a pool, which goes back there", () => {
     const heap = makeQuietCore();
@@ -232,6 +235,18 @@ describe("a death in bulk", () => {
       }
     }
     expect(inBulk).toBeGreaterThan(rounds / 4);
+  });
+
+  it("drops what a list holds, and not what stood behind its end before", () => {
+    const heap = makeQuietCore();
+    const alive = heap.newStruct(heap.struct("ref"));
+    const list = heap.newList(heap.list("ref"), ref(alive), ref(alive));
+    heap.insert(list, 0, ref(list));
+    heap.removeItem(list, 2);
+    heap.drop(list);
+    expect(heap.refcount(alive)).toBe(2);
+    expect(collect(heap)).toBe("in bulk");
+    expect(heap.refcount(alive)).toBe(1);
   });
 
   it("lowers count0 by each object that it counted, and not below 0", () => {
