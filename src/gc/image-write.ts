@@ -18,7 +18,6 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
-  HEADER_WORDS,
   IMAGE_GENERATIONS,
   IMAGE_RUN_LENGTH,
   IMAGE_RUN_PAGE,
@@ -27,7 +26,6 @@ import {
   KIND_STRING,
   KIND_WEAKREF,
   LIST_ITEMS,
-  LIST_LENGTH,
   PAGE_BLOCK_WORDS,
   PAGE_CAPACITY,
   PAGE_LARGE,
@@ -35,26 +33,9 @@ import {
   PAGE_SHIFT,
   PAGE_STATE,
   PAGE_WORDS,
-  SLOT_ANY,
-  SLOT_REF,
-  SLOT_STR,
   STRING_DATA,
   STRING_LENGTH,
-  TABLE_MASK,
-  TABLE_STORAGE,
-  TABLE_USED,
-  TAG_OBJECT,
-  TAG_STRING,
-  TRAVERSE_EDGES,
-  TRAVERSE_LIST,
-  TYPE_DROP,
-  TYPE_EDGE_COUNT,
-  TYPE_EDGE_OFFSET_MASK,
-  TYPE_EDGE_SLOT_SHIFT,
-  TYPE_EDGES,
   TYPE_ID_MASK,
-  TYPE_ITEM_SLOT,
-  TYPE_KEY_SLOT,
   TYPE_KIND,
   TYPE_OBJECT_WORDS,
   TYPE_WEAKREF_OFFSET,
@@ -63,9 +44,8 @@ import {
   WEAKREF_PREVIOUS,
   WEAKREF_TARGET,
 } from "../memory/layout.js";
-import { isDeletedEntry } from "../object/refcount.js";
-import { entryWords, holdsReference, slotWords } from "../object/slot.js";
 import type { Core } from "./core.js";
+import { ImageReach } from "./image-reach.js";
 
 /** Pages that are put together before they are handed on. */
 const BATCH_PAGES = 64;
@@ -81,6 +61,7 @@ export class ImageWriter {
   /** Foreign objects that are saved, in address order; a tombstone's number is its place here, from 1 on. */
   readonly foreign: readonly Address[];
   private readonly core: Core;
+  private readonly unusedWords: (typeId: number) => readonly number[];
   private readonly i32: Int32Array;
   /** By granule: 1 where a block that is saved starts. */
   private readonly saved: Uint8Array;
@@ -90,25 +71,20 @@ export class ImageWriter {
   private readonly tracked: Int32Array;
   /** Of the type that `plainWords` was asked for last. */
   private weakrefOffset = 0;
-  private stack = new Int32Array(1024);
-  private depth = 0;
+  private unused: readonly number[] = [];
 
-  /** Find what the roots reach. O(what they reach), with a byte for every 16 of the heap, and a word for every tracked object. */
-  constructor(core: Core, roots: Iterable<Address>) {
+  /**
+   * Find what the roots reach. O(what they reach), with a byte for every 16 of the heap, and a word for every tracked object.
+   * @param unusedWords by type id: the words of an instance that nothing is written to
+   */
+  constructor(core: Core, roots: Iterable<Address>, unusedWords: (typeId: number) => readonly number[]) {
     this.core = core;
+    this.unusedWords = unusedWords;
     this.i32 = core.memory.i32;
-    const granules = (core.allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1;
-    this.saved = new Uint8Array(granules);
-    this.storageWords = new Int32Array(granules);
-    const foreign: Address[] = [];
-    for (const root of roots) this.reach(root);
-    while (this.depth > 0) {
-      const object = this.stack[--this.depth];
-      const type = core.types.descriptorOf(object);
-      if (this.i32[type + TYPE_KIND] === KIND_FOREIGN) foreign.push(object);
-      this.reachReferents(object, type);
-    }
-    this.foreign = foreign.sort((first, second) => first - second);
+    const reached = new ImageReach(core, roots);
+    this.saved = reached.saved;
+    this.storageWords = reached.storageWords;
+    this.foreign = reached.foreign.sort((first, second) => first - second);
     this.runs = this.findRuns();
     this.pageCount = 0;
     for (let run = 0; run < this.runs.length; run += IMAGE_RUN_WORDS)
@@ -127,79 +103,6 @@ export class ImageWriter {
   /** Whether a block is saved. */
   isSaved(block: Address): boolean {
     return this.saved[block >>> GRANULE_SHIFT] !== 0;
-  }
-
-  // -- what is reached ------------------------------------------------------------------------
-
-  private reach(object: Address): void {
-    const { i32, saved } = this;
-    const granule = object >>> GRANULE_SHIFT;
-    if (object === 0 || saved[granule] !== 0) return;
-    saved[granule] = 1;
-    const type = this.core.types.descriptorOf(object);
-    if (i32[type + TYPE_DROP] >> 1 === 0 && i32[type + TYPE_KIND] !== KIND_FOREIGN) return;
-    if (this.depth === this.stack.length) this.growStack();
-    this.stack[this.depth++] = object;
-  }
-
-  private growStack(): void {
-    const longer = new Int32Array(this.depth * 2);
-    longer.set(this.stack);
-    this.stack = longer;
-  }
-
-  private reachStorage(storage: Address, words: number): void {
-    if (storage === 0) return;
-    this.saved[storage >>> GRANULE_SHIFT] = 1;
-    this.storageWords[storage >>> GRANULE_SHIFT] = words;
-  }
-
-  /** Everything that an object counts for, strings included: what its death would drop. */
-  private reachReferents(object: Address, type: Address): void {
-    const { i32 } = this;
-    const drop = i32[type + TYPE_DROP] >> 1;
-    if (drop >= 0)
-      for (let word = object + HEADER_WORDS, end = word + drop; word < end; word++) this.reach(i32[word]);
-    else if (drop === TRAVERSE_EDGES) {
-      for (let index = 0; index < i32[type + TYPE_EDGE_COUNT]; index++) {
-        const edge = i32[i32[type + TYPE_EDGES] + index];
-        this.reachSlot(edge >>> TYPE_EDGE_SLOT_SHIFT, object + (edge & TYPE_EDGE_OFFSET_MASK));
-      }
-    } else if (drop === TRAVERSE_LIST) this.reachItems(object, i32[type + TYPE_ITEM_SLOT]);
-    else this.reachEntries(object, i32[type + TYPE_KEY_SLOT], i32[type + TYPE_ITEM_SLOT]);
-  }
-
-  private reachItems(list: Address, slot: number): void {
-    const { i32 } = this;
-    const words = slotWords(slot);
-    const items = i32[list + LIST_ITEMS];
-    const end = items + i32[list + LIST_LENGTH] * words;
-    this.reachStorage(items, end - items);
-    if (holdsReference(slot)) for (let item = items; item < end; item += words) this.reachSlot(slot, item);
-  }
-
-  private reachEntries(table: Address, keySlot: number, itemSlot: number): void {
-    const { i32 } = this;
-    const storage = i32[table + TABLE_STORAGE];
-    if (storage === 0) return;
-    const words = entryWords(itemSlot);
-    const first = storage + i32[table + TABLE_MASK] + 1;
-    const end = first + i32[table + TABLE_USED] * words;
-    this.reachStorage(storage, end - storage);
-    for (let entry = first; entry < end; entry += words) {
-      if (isDeletedEntry(i32, entry, keySlot)) continue;
-      this.reachSlot(keySlot, entry);
-      this.reachSlot(itemSlot, entry + 2);
-    }
-  }
-
-  private reachSlot(slot: number, word: Address): void {
-    const high = this.i32[word + 1];
-    const isReference =
-      slot === SLOT_REF ||
-      slot === SLOT_STR ||
-      (slot === SLOT_ANY && (high === TAG_OBJECT || high === TAG_STRING));
-    if (isReference) this.reach(this.i32[word]);
   }
 
   // -- pages ----------------------------------------------------------------------------------
@@ -300,6 +203,7 @@ export class ImageWriter {
       out[to + HEADER_TYPE] &= TYPE_ID_MASK | FLAG_FINALIZED;
       out[to + HEADER_SERIAL] = 0;
       out[to + HEADER_ENTRY] = 0;
+      for (let index = 0; index < this.unused.length; index++) out[to + this.unused[index]] = 0;
       // Its list of weak references is rarely there.
       const offset = this.weakrefOffset;
       if (offset !== 0 && out[to + offset] !== 0)
@@ -307,12 +211,13 @@ export class ImageWriter {
     }
   }
 
-  /** Words of an object where only its header and its list of weak references need care; else -1. Sets `weakrefOffset`. */
+  /** Words of an object where only its header and its list of weak references need care; else -1. Sets `weakrefOffset` and `unused`. */
   private plainWords(object: Address): number {
     const { i32 } = this;
     const type = this.core.types.descriptorOf(object);
     const kind = i32[type + TYPE_KIND];
     this.weakrefOffset = i32[type + TYPE_WEAKREF_OFFSET];
+    this.unused = this.unusedWords(i32[object + HEADER_TYPE] & TYPE_ID_MASK);
     return kind === KIND_STRING || kind === KIND_WEAKREF || kind === KIND_FOREIGN
       ? -1
       : i32[type + TYPE_OBJECT_WORDS];
@@ -336,6 +241,7 @@ export class ImageWriter {
     out[at + HEADER_TYPE] &= TYPE_ID_MASK | FLAG_FINALIZED;
     out[at + HEADER_SERIAL] = 0;
     if (kind !== KIND_STRING) out[at + HEADER_ENTRY] = 0;
+    for (const word of this.unusedWords(i32[object + HEADER_TYPE] & TYPE_ID_MASK)) out[at + word] = 0;
     const offset = i32[type + TYPE_WEAKREF_OFFSET];
     if (offset !== 0) out[at + offset] = this.firstSaved(i32[object + offset], WEAKREF_NEXT);
     if (kind === KIND_WEAKREF) this.writeWeakref(object, out, at);

@@ -31,9 +31,12 @@ import {
   IMAGE_MAGIC_SECOND,
   IMAGE_RUN_WORDS,
   IMAGE_VERSION,
+  KIND_LIST,
   LAYOUT_VERSION,
+  LIST_WORDS,
   PAGE_BYTES,
   STATS_WORDS,
+  TYPE_KIND,
   WORD_BYTES,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
@@ -80,6 +83,7 @@ export function* imagePieces(context: Context, options: SaveOptions): IterableIt
   const writer = new ImageWriter(
     context.core,
     roots.map(([, object]) => object),
+    unusedWords(context),
   );
   const metadata = toWords(JSON.stringify(describe(context, writer, roots)));
   const front = new Checksum().update(metadata.words).update(writer.runs).value;
@@ -94,6 +98,16 @@ export function* imagePieces(context: Context, options: SaveOptions): IterableIt
       yield bytesOf(words);
     }
   yield bytesOf(Int32Array.of(checksum.value));
+}
+
+const LIST_UNUSED = [LIST_WORDS - 1];
+
+/** By type id: the words of an instance that no field has. */
+function unusedWords({ binder, core }: Context): (typeId: number) => readonly number[] {
+  const byId = new Map(binder.schemaTypes.map(({ id, layout }) => [id, layout?.unused]));
+  return (typeId) =>
+    byId.get(typeId) ??
+    (core.memory.i32[core.types.descriptor(typeId) + TYPE_KIND] === KIND_LIST ? LIST_UNUSED : []);
 }
 
 function requireIdle(context: Context): void {

@@ -26,6 +26,8 @@ export interface FieldLayout {
   /** In the order of the slots given. */
   readonly places: readonly FieldPlace[];
   readonly objectWords: number;
+  /** Words that alignment leaves over: whatever the block held before stands there. */
+  readonly unused: readonly number[];
   /** Word of the weak reference list, or 0. */
   readonly weakrefOffset: number;
   readonly traverse: number;
@@ -59,7 +61,13 @@ export function layoutFields(
     for (let byte = first; byte < Math.min(first + 4, bytes.length); byte++)
       places[bytes[byte]] = { offset, shift: (byte - first) * 8 };
   }
-  return { places, objectWords: room.end, weakrefOffset, ...references(slots, visitOrder, places) };
+  return {
+    places,
+    objectWords: room.end,
+    unused: room.unused,
+    weakrefOffset,
+    ...references(slots, visitOrder, places),
+  };
 }
 
 /** Words handed out from low to high; an odd word left over by alignment is the next to go. */
@@ -79,6 +87,10 @@ class Room {
     const offset = this.next;
     this.next += words;
     return offset;
+  }
+  /** Words that nobody took. */
+  get unused(): number[] {
+    return [...(this.hole === 0 ? [] : [this.hole]), ...(this.next === this.end ? [] : [this.next])];
   }
   /** The words of the whole, rounded up to even. */
   get end(): number {

@@ -180,6 +180,25 @@ describe("a heap that was saved and loaded", () => {
     expect(found?.length).toBe(1);
   });
 
+  it.each([
+    ["at its end, where alignment leaves a word over", 6, 5],
+    ["behind it, where the block is longer than it", 32, 30],
+  ])("has nothing in its file of an object that is dead: not in another %s", async (_, more, less) => {
+    const fields = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, i32]));
+    const Wide = struct("Wide", fields(more), { weakrefs: false });
+    const Narrow = struct("Narrow", fields(less), { weakrefs: false });
+    const heap = makeHeap({ checks: "off" });
+    const secret = 0x5ec4e701;
+    const wide = Array.from({ length: 1000 }, () => heap.new(Wide, { [`f${more - 1}`]: secret } as never));
+    const places = new Set(wide.map((one) => heap.weakref.address(one)));
+    for (const one of wide) release(one);
+    const narrow = Array.from({ length: 1000 }, () => heap.new(Narrow, {}));
+    expect(narrow.some((one) => places.has(heap.weakref.address(one)))).toBe(true);
+    const bytes = heap.saveBytes({ roots: Object.fromEntries(narrow.entries()) });
+    expect(new Int32Array(bytes.buffer).includes(secret)).toBe(false);
+  });
+
   it("dies like any other", async () => {
     const heap = makeHeap();
     const node = heap.new(Node, { next: { next: {} } });

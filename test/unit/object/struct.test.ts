@@ -68,6 +68,7 @@ describe("the layout of fields", () => {
     expect(layout([])).toEqual({
       places: [],
       objectWords: HEADER_WORDS,
+      unused: [],
       weakrefOffset: 0,
       traverse: 0,
       drop: 0,
@@ -104,6 +105,10 @@ describe("the layout of fields", () => {
       expect(Math.min(...taken)).toBeGreaterThanOrEqual(HEADER_WORDS * 4);
       expect(Math.max(...taken)).toBeLessThan(fields.objectWords * 4);
       expect(fields.objectWords).toBe(HEADER_WORDS + words + ((HEADER_WORDS + words) % 2));
+      const untouched = Array.from({ length: fields.objectWords }, (_, word) => word).filter(
+        (word) => word >= HEADER_WORDS && ![0, 1, 2, 3].some((byte) => taken.has(word * 4 + byte)),
+      );
+      expect(fields.unused).toEqual(untouched);
     }
   });
 });
