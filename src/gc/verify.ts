@@ -321,15 +321,16 @@ class Verifier {
     const first = storage + mask + 1;
     const indexed = new Map<number, number>();
     for (let probe = 0; probe <= mask; probe++)
-      if (i32[storage + probe] > 0) indexed.set(i32[storage + probe], probe);
+      if (i32[storage + probe] > 0) indexed.set(i32[storage + probe] & mask, probe);
     check(indexed.size === size, I11, table, () => `${indexed.size} index words for ${size} entries`);
     for (const entry of live) {
       const number = (entry - first) / this.entryWords(table) + 1;
       check(indexed.has(number), I11, entry, () => `entry ${number} is not in the index`);
       const hash = this.hashOf(entry, i32[type + L.TYPE_KEY_SLOT]);
+      const word = (hash & ~mask) | number;
       let probe = hash & mask;
-      while (i32[storage + probe] !== number && i32[storage + probe] !== 0) probe = (probe + 1) & mask;
-      check(i32[storage + probe] === number, I11, entry, () => `entry ${number} is not found by its hash`);
+      while (i32[storage + probe] !== word && i32[storage + probe] !== 0) probe = (probe + 1) & mask;
+      check(i32[storage + probe] === word, I11, entry, () => `entry ${number} is not found by its hash`);
     }
   }
 

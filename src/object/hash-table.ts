@@ -3,6 +3,9 @@
  * of entry numbers, open addressing with linear probing and a load of two thirds, and behind it the entries in
  * insertion order. Deleting leaves a hole; growing squeezes the holes out and raises the epoch.
  *
+ * The bits of an index word above those that an entry number needs are the key's hash's: an entry is a cache miss, and
+ * is looked at only where they agree. So what is not there costs one miss, what is there two.
+ *
  * One-word keys (strings, references, 32-bit numbers, booleans) carry their hash, which is compared before the key;
  * two-word keys (doubles, `any`) are compared as they are. Equality is Map's: NaN equals NaN, 0 equals -0, and values
  * of different types are never equal (in Python 1 == True).
@@ -12,6 +15,8 @@ import {
   type Address,
   HASH_DELETED,
   HASH_MASK,
+  INDEX_DELETED,
+  INDEX_FREE,
   KIND_STORAGE,
   TABLE_EPOCH,
   TABLE_INDEX_MIN,
@@ -30,9 +35,6 @@ import { isDeletedEntry, type ReferenceCounts } from "./refcount.js";
 import { entryWords, slotWords } from "./slot.js";
 import type { Strings } from "./string.js";
 import type { TypeTable } from "./type.js";
-
-const INDEX_FREE = 0;
-const INDEX_DELETED = -1;
 
 export class HashTables {
   private readonly i32: Int32Array;
@@ -73,12 +75,12 @@ export class HashTables {
     const mask = i32[table + TABLE_MASK];
     if (mask === 0) return 0;
     const index = i32[table + TABLE_STORAGE];
-    const entries = index + mask + 1;
+    const entries = index + mask + 1 - words;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      const number = i32[index + probe];
-      if (number === INDEX_FREE) return 0;
-      if (number === INDEX_DELETED) continue;
-      const entry = entries + (number - 1) * words;
+      const word = i32[index + probe];
+      if (word === INDEX_FREE) return 0;
+      if (((word ^ hash) & ~mask) !== 0) continue;
+      const entry = entries + (word & mask) * words;
       if (i32[entry + 1] === second && strings.hash(i32[entry]) === hash && strings.equals(i32[entry], text))
         return entry;
     }
@@ -90,12 +92,12 @@ export class HashTables {
     const mask = i32[table + TABLE_MASK];
     if (mask === 0) return 0;
     const index = i32[table + TABLE_STORAGE];
-    const entries = index + mask + 1;
+    const entries = index + mask + 1 - words;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      const number = i32[index + probe];
-      if (number === INDEX_FREE) return 0;
-      if (number === INDEX_DELETED) continue;
-      const entry = entries + (number - 1) * words;
+      const word = i32[index + probe];
+      if (word === INDEX_FREE) return 0;
+      if (((word ^ hash) & ~mask) !== 0) continue;
+      const entry = entries + (word & mask) * words;
       if (i32[entry] === first && i32[entry + 1] === second) return entry;
     }
   }
@@ -121,33 +123,32 @@ export class HashTables {
    * Append an entry for a key that is not there, and return its address. The caller writes its first word, its second
    * where that is not the hash, and its value. Room was made by `reserveOne`.
    */
-  append(table: Address, hash: number): Address {
+  append(table: Address, hash: number, words: number): Address {
     const { i32 } = this;
-    const type = this.types.descriptorOf(table);
     const mask = i32[table + TABLE_MASK];
     const index = i32[table + TABLE_STORAGE];
     const used = i32[table + TABLE_USED];
     let probe = hash & mask;
-    while (i32[index + probe] > 0) probe = (probe + 1) & mask;
-    i32[index + probe] = used + 1;
+    while (i32[index + probe] > INDEX_FREE) probe = (probe + 1) & mask;
+    i32[index + probe] = indexWord(hash, mask, used + 1);
     i32[table + TABLE_USED] = used + 1;
     i32[table + TABLE_SIZE]++;
-    const entry = index + mask + 1 + used * entryWords(i32[type + TYPE_ITEM_SLOT]);
+    const entry = index + mask + 1 + used * words;
     i32[entry + 1] = hash;
     return entry;
   }
 
   /** Take an entry out. Its first key word and its value keep their bits; the references are the caller's to drop. */
-  remove(table: Address, entry: Address, hash: number): void {
+  remove(table: Address, entry: Address, keySlot: number, words: number): void {
     const { i32 } = this;
-    const type = this.types.descriptorOf(table);
     const mask = i32[table + TABLE_MASK];
     const index = i32[table + TABLE_STORAGE];
-    const number = (entry - index - mask - 1) / entryWords(i32[type + TYPE_ITEM_SLOT]) + 1;
+    const hash = this.hashOfEntry(entry, keySlot);
+    const sought = indexWord(hash, mask, (entry - index - mask - 1) / words + 1);
     let probe = hash & mask;
-    while (i32[index + probe] !== number) probe = (probe + 1) & mask;
+    while (i32[index + probe] !== sought) probe = (probe + 1) & mask;
     i32[index + probe] = INDEX_DELETED;
-    i32[entry + 1] = slotWords(i32[type + TYPE_KEY_SLOT]) === 2 ? TAG_EMPTY : HASH_DELETED;
+    i32[entry + 1] = slotWords(keySlot) === 2 ? TAG_EMPTY : HASH_DELETED;
     i32[table + TABLE_SIZE]--;
   }
 
@@ -208,9 +209,10 @@ export class HashTables {
     for (let index = 0; index < used; index++, from += words) {
       if (isDeletedEntry(i32, from, keySlot)) continue;
       for (let word = 0; word < words; word++) i32[to + word] = i32[from + word];
-      let probe = this.hashOfEntry(to, keySlot) & mask;
+      const hash = this.hashOfEntry(to, keySlot);
+      let probe = hash & mask;
       while (i32[storage + probe] !== INDEX_FREE) probe = (probe + 1) & mask;
-      i32[storage + probe] = ++number;
+      i32[storage + probe] = indexWord(hash, mask, ++number);
       to += words;
     }
     if (number !== used) i32[table + TABLE_EPOCH]++; // holes went: entry numbers changed
@@ -232,6 +234,11 @@ export class HashTables {
 /** Entries that fit beside an index of `mask + 1` words: two thirds. */
 export function capacityOf(mask: number): number {
   return Math.floor(((mask + 1) * 2) / 3);
+}
+
+/** The index word of an entry: its number + 1, which is at most `mask`, and above it the hash's bits. Never negative. */
+export function indexWord(hash: number, mask: number, number: number): number {
+  return (hash & ~mask) | number;
 }
 
 /** 31-bit hash of a one-word key's bits. */
