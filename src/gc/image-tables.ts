@@ -108,7 +108,8 @@ export class ImageTableCheck {
       const entry = storage + mask + 1 + (number - 1) * words;
       if (isDeletedEntry(i32, entry, keySlot)) refuse(table, `the deleted entry ${number} in its index`);
       const hash = this.hashOf(entry, keySlot, table);
-      if (word !== indexWord(hash, mask, number) || ((probe - hash) & mask) >= run) refuse(table, `entry ${number} is not found by its hash`);
+      if (word !== indexWord(hash, mask, number) || ((probe - hash) & mask) >= run)
+        refuse(table, `entry ${number} is not found by its hash`);
     }
     // Each entry ever written took at most one word: so there is always a free one, and every search ends.
     if (taken > used || live !== i32[table + TABLE_SIZE]) refuse(table, `${taken} words of its index in use`);

@@ -241,13 +241,16 @@ export function indexWord(hash: number, mask: number, number: number): number {
   return (hash & ~mask) | number;
 }
 
-/** 31-bit hash of a one-word key's bits. */
+/** 31-bit hash of a one-word key's bits. `host/table-code.ts` has it as text. */
 export function hashWord(word: number): number {
-  const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
+  const mixed = Math.imul(word ^ (word >>> 16), HASH_FACTOR);
   return (mixed ^ (mixed >>> 15)) & HASH_MASK;
 }
 
 /** 31-bit hash of a two-word key's bits. */
 export function hashPair(low: number, high: number): number {
-  return hashWord(low ^ Math.imul(high, 0x9e3779b1 | 0));
+  return hashWord(low ^ Math.imul(high, HASH_HIGH_FACTOR));
 }
+
+export const HASH_FACTOR = 0x45d9f3b;
+export const HASH_HIGH_FACTOR = 0x9e3779b1 | 0;
