@@ -218,15 +218,12 @@ class Verifier {
       string,
       () => `length ${length}`,
     );
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < length; i++) {
-      const unit = isWide
+    const units = Array.from({ length }, (_, i) =>
+      isWide
         ? (i32[string + L.STRING_DATA + (i >> 1)] >>> ((i % 2) * 16)) & 0xffff
-        : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff;
-      hash = Math.imul(hash ^ unit, 0x01000193);
-    }
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-    hash = (hash ^ (hash >>> 12)) & L.HASH_MASK;
+        : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff,
+    );
+    const hash = naiveHash(units, isWide);
     check(hash === i32[string + L.STRING_HASH], I10, string, () => "the hash is not that of the text");
   }
 
@@ -489,11 +486,25 @@ class Verifier {
   }
 }
 
-/** FNV-1a of no units, mixed: what the empty text hashes to. */
-const EMPTY_TEXT_HASH = (() => {
-  const mixed = Math.imul(0x811c9dc5 ^ (0x811c9dc5 >>> 15), 0x2c1b3c6d);
-  return (mixed ^ (mixed >>> 12)) & L.HASH_MASK;
-})();
+/** MurmurHash3 of units, packed four or two a word, seed 0; in place of its length in bytes, a string's length word. */
+function naiveHash(units: readonly number[], isWide: boolean): number {
+  const rotate = (bits: number, by: number) => (bits << by) | (bits >>> (32 - by));
+  const perWord = isWide ? 2 : 4;
+  let hash = 0;
+  for (let at = 0; at < units.length; at += perWord) {
+    const word = units
+      .slice(at, at + perWord)
+      .reduce((bits, unit, index) => bits | (unit << ((index * 32) / perWord)), 0);
+    hash ^= Math.imul(rotate(Math.imul(word, 0xcc9e2d51), 15), 0x1b873593);
+    hash = (Math.imul(rotate(hash, 13), 5) + 0xe6546b64) | 0;
+  }
+  hash ^= units.length * 2 + (isWide ? 1 : 0);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) & L.HASH_MASK;
+}
+
+const EMPTY_TEXT_HASH = naiveHash([], false);
 
 function isPair(slot: number): boolean {
   return slot === L.SLOT_F64 || slot === L.SLOT_I64 || slot === L.SLOT_ANY;

@@ -123,7 +123,7 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
 
   function insert(table: Address): Address {
     const { second, hash, text } = prepared;
-    const first = text === undefined ? prepared.first : strings.create(text);
+    const first = text === undefined ? prepared.first : strings.createHashed(text, hash);
     try {
       tables.reserveOne(table);
       if (isObject()) tracking.beforeStore(table, first);

@@ -64,7 +64,7 @@ export function compileTable(
     prepared: keys.prepared,
     read: values?.read,
     hashOf: (string: Address) => strings.hash(string),
-    equals: (string: Address, text: string) => strings.equals(string, text),
+    equals: (string: Address, text: string) => strings.equalsHashed(string, text),
     target: hasOneTarget(keySpec) ? context.binder.bind(keySpec.targets[0]) : undefined,
     putNumber: (word: Address, value: number) => putNumber(memory, word, value),
   };

@@ -192,9 +192,11 @@ export class HashTables {
 
   /** Move the live entries into a storage block with an index of at least `indexWords` words. */
   private rebuild(table: Address, indexWords: number): void {
-    const { i32 } = this;
+    const { i32, strings } = this;
     const type = this.types.descriptorOf(table);
     const keySlot = i32[type + TYPE_KEY_SLOT];
+    const isPair = slotWords(keySlot) === 2;
+    const deleted = isPair ? TAG_EMPTY : HASH_DELETED;
     const words = entryWords(i32[type + TYPE_ITEM_SLOT]);
     let length = TABLE_INDEX_MIN;
     while (length < indexWords) length *= 2;
@@ -207,9 +209,16 @@ export class HashTables {
     let to = storage + length;
     let number = 0;
     for (let index = 0; index < used; index++, from += words) {
-      if (isDeletedEntry(i32, from, keySlot)) continue;
-      for (let word = 0; word < words; word++) i32[to + word] = i32[from + word];
-      const hash = this.hashOfEntry(to, keySlot);
+      const first = i32[from];
+      const second = i32[from + 1];
+      if (second === deleted) continue;
+      i32[to] = first;
+      i32[to + 1] = second;
+      if (words === 4) {
+        i32[to + 2] = i32[from + 2];
+        i32[to + 3] = i32[from + 3];
+      }
+      const hash = !isPair ? second : second === TAG_STRING ? strings.hash(first) : hashPair(first, second);
       let probe = hash & mask;
       while (i32[storage + probe] !== INDEX_FREE) probe = (probe + 1) & mask;
       i32[storage + probe] = indexWord(hash, mask, ++number);
