@@ -8,6 +8,7 @@
 import * as L from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import { type Address, type Blocks, check, verifyBlocks } from "./verify-blocks.js";
+import { naivePairHash, naiveTextHash } from "./verify-hash.js";
 
 const I4 = "I4 types";
 const I5 = "I5 storage";
@@ -223,7 +224,7 @@ class Verifier {
         ? (i32[string + L.STRING_DATA + (i >> 1)] >>> ((i % 2) * 16)) & 0xffff
         : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff,
     );
-    const hash = naiveHash(units, isWide);
+    const hash = naiveTextHash(units, isWide);
     check(hash === i32[string + L.STRING_HASH], I10, string, () => "the hash is not that of the text");
   }
 
@@ -341,9 +342,7 @@ class Verifier {
     }
     if (!isPair(keySlot)) return second;
     if (second === L.TAG_STRING) return first === 0 ? EMPTY_TEXT_HASH : i32[first + L.STRING_HASH];
-    const word = first ^ Math.imul(second, 0x9e3779b1);
-    const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
-    return (mixed ^ (mixed >>> 15)) & L.HASH_MASK;
+    return naivePairHash(first, second);
   }
 
   // -- generations ----------------------------------------------------------------------------
@@ -486,25 +485,7 @@ class Verifier {
   }
 }
 
-/** MurmurHash3 of units, packed four or two a word, seed 0; in place of its length in bytes, a string's length word. */
-function naiveHash(units: readonly number[], isWide: boolean): number {
-  const rotate = (bits: number, by: number) => (bits << by) | (bits >>> (32 - by));
-  const perWord = isWide ? 2 : 4;
-  let hash = 0;
-  for (let at = 0; at < units.length; at += perWord) {
-    const word = units
-      .slice(at, at + perWord)
-      .reduce((bits, unit, index) => bits | (unit << ((index * 32) / perWord)), 0);
-    hash ^= Math.imul(rotate(Math.imul(word, 0xcc9e2d51), 15), 0x1b873593);
-    hash = (Math.imul(rotate(hash, 13), 5) + 0xe6546b64) | 0;
-  }
-  hash ^= units.length * 2 + (isWide ? 1 : 0);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) & L.HASH_MASK;
-}
-
-const EMPTY_TEXT_HASH = naiveHash([], false);
+const EMPTY_TEXT_HASH = naiveTextHash([], false);
 
 function isPair(slot: number): boolean {
   return slot === L.SLOT_F64 || slot === L.SLOT_I64 || slot === L.SLOT_ANY;

@@ -6,7 +6,7 @@ import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
-import { defineMethods, defineTable, makeTableIterator, type TableAccess } from "./table-view.js";
+import { defineMethods, defineTable, makeTableIterator, reserveFor, type TableAccess } from "./table-view.js";
 import { addressOf, hide, stale, type View } from "./view.js";
 
 /** Behind every dict view, so that tools can tell one. */
@@ -95,6 +95,7 @@ class DictOperations {
     const { context } = this.type;
     context.inside++;
     try {
+      reserveFor(this.type, dict, init);
       for (const entry of init) {
         if (!Array.isArray(entry) || entry.length !== 2)
           throw new TypeMismatchError(

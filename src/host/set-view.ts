@@ -3,7 +3,7 @@ import type { Address } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { defineShown } from "./show.js";
-import { defineMethods, defineTable, makeTableIterator } from "./table-view.js";
+import { defineMethods, defineTable, makeTableIterator, reserveFor } from "./table-view.js";
 import { addressOf, hide, type View } from "./view.js";
 
 /** Behind every set view, so that tools can tell one. */
@@ -55,6 +55,7 @@ export function defineSet(type: BoundType): void {
     const set = type.createEmpty();
     context.inside++;
     try {
+      reserveFor(type, set, init);
       for (const member of init) add(set, member);
     } catch (error) {
       counts.decref(set);

@@ -5,6 +5,9 @@
  */
 import {
   type Address,
+  ENTRY_VALUE,
+  HASH_FACTOR,
+  HASH_HIGH_FACTOR,
   HASH_MASK,
   HEADER_SERIAL,
   INDEX_FREE,
@@ -21,7 +24,6 @@ import {
   TABLE_STORAGE,
   TAG_STRING,
 } from "../memory/layout.js";
-import { HASH_FACTOR, HASH_HIGH_FACTOR } from "../object/hash-table.js";
 import { entryWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
 import { putNumber } from "./any-codec.js";
@@ -110,8 +112,8 @@ function dictText(spec: SlotSpec): string {
       : `set(key, value) {
       if (!(${store.accepts})) return closures.set.call(this, key, value);
       ${ADDRESS} const entry = find(table, key);
-      if (entry === 0) { const item = insert(table) + 2; ${store.put} }
-      else { const item = entry + 2; ${store.swap} }
+      if (entry === 0) { const item = insert(table) + ${ENTRY_VALUE}; ${store.put} }
+      else { const item = entry + ${ENTRY_VALUE}; ${store.swap} }
       return this;
     },`;
   const remove =
@@ -129,8 +131,9 @@ function dictText(spec: SlotSpec): string {
 }
 
 function readText(spec: SlotSpec): string {
-  if (spec.slot === SLOT_F64) return "f64[(entry + 2) >> 1]";
-  return spec.slot === SLOT_I32 ? "i32[entry + 2]" : "read(entry + 2)";
+  if (spec.slot === SLOT_F64) return `f64[(entry + ${ENTRY_VALUE}) >> 1]`;
+  const item = `entry + ${ENTRY_VALUE}`;
+  return spec.slot === SLOT_I32 ? `i32[${item}]` : `read(${item})`;
 }
 
 /** How numbers are stored as values; undefined where values may be references and nothing else. */

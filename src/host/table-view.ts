@@ -35,6 +35,17 @@ export function defineTable(prototype: object, type: BoundType): TableAccess {
   return { keys, words, nextEntry: (table, from) => core.tables.nextEntry(table, from, keySlot, words) };
 }
 
+/** Room that is made in advance: what says how much it holds may say anything, or hold equal keys. */
+const RESERVED_MAX = 1 << 20;
+
+/** Make room in a new table for what it is made from, where that says how much it is. May run user code. @throws OutOfMemoryError */
+export function reserveFor({ context }: BoundType, table: Address, init: object): void {
+  let size: unknown = 0;
+  if (Array.isArray(init)) size = init.length;
+  else if (init instanceof Map || init instanceof Set) size = init.size;
+  if (Number.isSafeInteger(size)) context.core.tables.reserve(table, Math.min(size as number, RESERVED_MAX));
+}
+
 /** Define the methods by which programs look up and change, from text where text can be compiled. */
 export function defineMethods(
   prototype: object,

@@ -318,10 +318,14 @@ export const TABLE_EPOCH = 8; //    raised when entries move
 export const TABLE_WEAKREFS = 9; // sets only
 export const TABLE_WORDS = 10;
 export const TABLE_INDEX_MIN = 8;
+export const ENTRY_VALUE = 2; //    of the words of an entry: its value, if it has one
 export const INDEX_FREE = 0;
 export const INDEX_DELETED = -1;
 export const HASH_MASK = 0x7fffffff;
 export const HASH_DELETED = -1;
+/** What the words of keys are multiplied with to be mixed: any odd numbers of many bits. */
+export const HASH_FACTOR = 0x45d9f3b;
+export const HASH_HIGH_FACTOR = -0x61c8864f;
 
 /**
  * weak reference: what it calls when its target dies, its target, and its place in the target's list, whose head is the

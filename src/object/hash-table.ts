@@ -13,7 +13,10 @@
 import type { Allocator } from "../alloc/allocator.js";
 import {
   type Address,
+  ENTRY_VALUE,
   HASH_DELETED,
+  HASH_FACTOR,
+  HASH_HIGH_FACTOR,
   HASH_MASK,
   INDEX_DELETED,
   INDEX_FREE,
@@ -198,6 +201,7 @@ export class HashTables {
     const isPair = slotWords(keySlot) === 2;
     const deleted = isPair ? TAG_EMPTY : HASH_DELETED;
     const words = entryWords(i32[type + TYPE_ITEM_SLOT]);
+    const hasValue = words > ENTRY_VALUE;
     let length = TABLE_INDEX_MIN;
     while (length < indexWords) length *= 2;
     const mask = length - 1;
@@ -214,9 +218,9 @@ export class HashTables {
       if (second === deleted) continue;
       i32[to] = first;
       i32[to + 1] = second;
-      if (words === 4) {
-        i32[to + 2] = i32[from + 2];
-        i32[to + 3] = i32[from + 3];
+      if (hasValue) {
+        i32[to + ENTRY_VALUE] = i32[from + ENTRY_VALUE];
+        i32[to + ENTRY_VALUE + 1] = i32[from + ENTRY_VALUE + 1];
       }
       const hash = !isPair ? second : second === TAG_STRING ? strings.hash(first) : hashPair(first, second);
       let probe = hash & mask;
@@ -260,6 +264,3 @@ export function hashWord(word: number): number {
 export function hashPair(low: number, high: number): number {
   return hashWord(low ^ Math.imul(high, HASH_HIGH_FACTOR));
 }
-
-export const HASH_FACTOR = 0x45d9f3b;
-export const HASH_HIGH_FACTOR = 0x9e3779b1 | 0;
