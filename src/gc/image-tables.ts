@@ -2,6 +2,8 @@
 import {
   type Address,
   HASH_DELETED,
+  INDEX_DELETED,
+  INDEX_FREE,
   SLOT_ANY,
   SLOT_NONE,
   SLOT_STR,
@@ -15,7 +17,7 @@ import {
   TAG_LAST,
   TAG_STRING,
 } from "../memory/layout.js";
-import { capacityOf, hashPair, hashWord } from "../object/hash-table.js";
+import { capacityOf, hashPair, hashWord, indexWord } from "../object/hash-table.js";
 import { isDeletedEntry } from "../object/refcount.js";
 import { entryWords, slotWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
@@ -84,29 +86,31 @@ export class ImageTableCheck {
     if (this.indexed.length <= used) this.indexed = new Uint8Array(used * 2);
     this.indexed.fill(0, 0, used + 1);
     let start = 0;
-    while (start <= mask && i32[storage + start] !== 0) start++;
+    while (start <= mask && i32[storage + start] !== INDEX_FREE) start++;
     if (start > mask) refuse(table, "an index without a free word");
     let taken = 0;
     let run = 0;
     let live = 0;
     for (let step = 1; step <= mask + 1; step++) {
       const probe = (start + step) & mask;
-      const number = i32[storage + probe];
-      if (number === 0) {
+      const word = i32[storage + probe];
+      if (word === INDEX_FREE) {
         run = 0;
         continue;
       }
       run++;
       taken++;
-      if (number === -1) continue;
+      if (word === INDEX_DELETED) continue;
+      const number = word & mask;
       if (number < 1 || number > used || this.indexed[number] === 1)
         refuse(table, `entry ${number} in its index`);
       this.indexed[number] = 1;
       live++;
       const entry = storage + mask + 1 + (number - 1) * words;
       if (isDeletedEntry(i32, entry, keySlot)) refuse(table, `the deleted entry ${number} in its index`);
-      const home = this.hashOf(entry, keySlot, table) & mask;
-      if (((probe - home) & mask) >= run) refuse(table, `entry ${number} is not found by its hash`);
+      const hash = this.hashOf(entry, keySlot, table);
+      if (word !== indexWord(hash, mask, number) || ((probe - hash) & mask) >= run)
+        refuse(table, `entry ${number} is not found by its hash`);
     }
     // Each entry ever written took at most one word: so there is always a free one, and every search ends.
     if (taken > used || live !== i32[table + TABLE_SIZE]) refuse(table, `${taken} words of its index in use`);

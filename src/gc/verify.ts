@@ -9,6 +9,7 @@ import * as L from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import { type Address, type Blocks, check, verifyBlocks } from "./verify-blocks.js";
 import { I8, verifyChunks, verifySettled } from "./verify-generations.js";
+import { naivePairHash, naiveTextHash } from "./verify-hash.js";
 
 const I4 = "I4 types";
 const I5 = "I5 storage";
@@ -219,15 +220,12 @@ class Verifier {
       string,
       () => `length ${length}`,
     );
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < length; i++) {
-      const unit = isWide
+    const units = Array.from({ length }, (_, i) =>
+      isWide
         ? (i32[string + L.STRING_DATA + (i >> 1)] >>> ((i % 2) * 16)) & 0xffff
-        : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff;
-      hash = Math.imul(hash ^ unit, 0x01000193);
-    }
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-    hash = (hash ^ (hash >>> 12)) & L.HASH_MASK;
+        : (i32[string + L.STRING_DATA + (i >> 2)] >>> ((i % 4) * 8)) & 0xff,
+    );
+    const hash = naiveTextHash(units, isWide);
     check(hash === i32[string + L.STRING_HASH], I10, string, () => "the hash is not that of the text");
   }
 
@@ -322,15 +320,16 @@ class Verifier {
     const first = storage + mask + 1;
     const indexed = new Map<number, number>();
     for (let probe = 0; probe <= mask; probe++)
-      if (i32[storage + probe] > 0) indexed.set(i32[storage + probe], probe);
+      if (i32[storage + probe] > 0) indexed.set(i32[storage + probe] & mask, probe);
     check(indexed.size === size, I11, table, () => `${indexed.size} index words for ${size} entries`);
     for (const entry of live) {
       const number = (entry - first) / this.entryWords(table) + 1;
       check(indexed.has(number), I11, entry, () => `entry ${number} is not in the index`);
       const hash = this.hashOf(entry, i32[type + L.TYPE_KEY_SLOT]);
+      const word = (hash & ~mask) | number;
       let probe = hash & mask;
-      while (i32[storage + probe] !== number && i32[storage + probe] !== 0) probe = (probe + 1) & mask;
-      check(i32[storage + probe] === number, I11, entry, () => `entry ${number} is not found by its hash`);
+      while (i32[storage + probe] !== word && i32[storage + probe] !== 0) probe = (probe + 1) & mask;
+      check(i32[storage + probe] === word, I11, entry, () => `entry ${number} is not found by its hash`);
     }
   }
 
@@ -344,9 +343,7 @@ class Verifier {
     }
     if (!isPair(keySlot)) return second;
     if (second === L.TAG_STRING) return first === 0 ? EMPTY_TEXT_HASH : i32[first + L.STRING_HASH];
-    const word = first ^ Math.imul(second, 0x9e3779b1);
-    const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
-    return (mixed ^ (mixed >>> 15)) & L.HASH_MASK;
+    return naivePairHash(first, second);
   }
 
   // -- generations ----------------------------------------------------------------------------
@@ -454,11 +451,7 @@ class Verifier {
   }
 }
 
-/** FNV-1a of no units, mixed: what the empty text hashes to. */
-const EMPTY_TEXT_HASH = (() => {
-  const mixed = Math.imul(0x811c9dc5 ^ (0x811c9dc5 >>> 15), 0x2c1b3c6d);
-  return (mixed ^ (mixed >>> 12)) & L.HASH_MASK;
-})();
+const EMPTY_TEXT_HASH = naiveTextHash([], false);
 
 function isPair(slot: number): boolean {
   return slot === L.SLOT_F64 || slot === L.SLOT_I64 || slot === L.SLOT_ANY;

@@ -7,7 +7,7 @@ import type { Context } from "./context.js";
 import { ForeignView } from "./foreign-view.js";
 import { any, type ContainerDescriptor, dict, list, set, show, str } from "./schema.js";
 import type { Dict, HashSet, List } from "./types.js";
-import { asView, type View } from "./view.js";
+import { addressOf, asView, type View } from "./view.js";
 
 type AnyList = List<unknown>;
 type AnyDict = Dict<unknown, unknown>;
@@ -132,7 +132,9 @@ class Importer {
   }
 
   private fillObject(imported: Imported, source: object, target: AnyDict): void {
-    for (const key of this.guard(imported, "", () => Reflect.ownKeys(source))) {
+    const names = this.guard(imported, "", () => Reflect.ownKeys(source));
+    this.context.core.tables.reserve(addressOf(imported.view), names.length);
+    for (const key of names) {
       if (typeof key === "symbol") this.refuse(imported, String(key), "is a symbol key");
       const isEnumerable = this.guard(imported, key, () =>
         Object.prototype.propertyIsEnumerable.call(source, key),
@@ -143,9 +145,9 @@ class Importer {
 
   private fillMap(imported: Imported, source: Map<unknown, unknown>, target: AnyDict): void {
     let index = 0;
-    for (const [key, value] of this.guard(imported, "entries", () => [
-      ...Map.prototype.entries.call(source),
-    ])) {
+    const entries = this.guard(imported, "entries", () => [...Map.prototype.entries.call(source)]);
+    this.context.core.tables.reserve(addressOf(imported.view), entries.length);
+    for (const [key, value] of entries) {
       const step = typeof key === "string" ? key : index;
       target.set(this.value(imported, step, key), this.value(imported, step, value));
       index++;
@@ -154,8 +156,9 @@ class Importer {
 
   private fillSet(imported: Imported, source: Set<unknown>, target: AnySet): void {
     let index = 0;
-    for (const member of this.guard(imported, "values", () => [...Set.prototype.values.call(source)]))
-      target.add(this.value(imported, index++, member));
+    const members = this.guard(imported, "values", () => [...Set.prototype.values.call(source)]);
+    this.context.core.tables.reserve(addressOf(imported.view), members.length);
+    for (const member of members) target.add(this.value(imported, index++, member));
   }
 
   private property(imported: Imported, source: object, key: string | number): unknown {

@@ -6,7 +6,7 @@ import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { show } from "./schema.js";
 import { defineShown } from "./show.js";
-import { defineTable, makeTableIterator, type TableAccess } from "./table-view.js";
+import { defineMethods, defineTable, makeTableIterator, reserveFor, type TableAccess } from "./table-view.js";
 import { addressOf, hide, stale, type View } from "./view.js";
 
 /** Behind every dict view, so that tools can tell one. */
@@ -21,7 +21,7 @@ export function defineDict(type: BoundType): void {
   const access = defineTable(prototype, type);
   const operations = new DictOperations(type, codec, access);
   defineReading(prototype, type, codec, access);
-  defineWriting(prototype, operations);
+  defineOperations(prototype, type, codec, operations);
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
   type.createEmpty = () => context.core.tables.create(type.id);
@@ -33,10 +33,6 @@ function defineReading(prototype: object, type: BoundType, { read }: Codec, acce
   const Keys = makeTableIterator(type, access, (entry) => keys.read(entry));
   const Values = makeTableIterator(type, access, (entry) => read(entry + 2));
   const Entries = makeTableIterator(type, access, (entry) => [keys.read(entry), read(entry + 2)]);
-  hide(prototype, "get", function (this: View, key: unknown) {
-    const entry = keys.find(addressOf(this), key);
-    return entry === 0 ? undefined : read(entry + 2);
-  });
   hide(prototype, "keys", function (this: View) {
     return new Keys(this);
   });
@@ -54,13 +50,23 @@ function defineReading(prototype: object, type: BoundType, { read }: Codec, acce
   });
 }
 
-function defineWriting(prototype: object, operations: DictOperations): void {
-  hide(prototype, "set", function (this: View, key: unknown, value: unknown) {
-    operations.set(this, key, value);
-    return this;
-  });
-  hide(prototype, "delete", function (this: View, key: unknown) {
-    return operations.delete(this, key);
+function defineOperations(
+  prototype: object,
+  type: BoundType,
+  codec: Codec,
+  operations: DictOperations,
+): void {
+  defineMethods(prototype, type, operations.access, codec, {
+    get(this: View, key: unknown) {
+      return operations.get(this, key);
+    },
+    set(this: View, key: unknown, value: unknown) {
+      operations.set(this, key, value);
+      return this;
+    },
+    delete(this: View, key: unknown) {
+      return operations.delete(this, key);
+    },
   });
   hide(prototype, "take", function (this: View, key: unknown) {
     return operations.take(this, key);
@@ -70,7 +76,7 @@ function defineWriting(prototype: object, operations: DictOperations): void {
 class DictOperations {
   private readonly type: BoundType;
   private readonly codec: Codec;
-  private readonly access: TableAccess;
+  readonly access: TableAccess;
   private readonly i32: Int32Array;
   private readonly valueSlot: number;
 
@@ -89,6 +95,7 @@ class DictOperations {
     const { context } = this.type;
     context.inside++;
     try {
+      reserveFor(this.type, dict, init);
       for (const entry of init) {
         if (!Array.isArray(entry) || entry.length !== 2)
           throw new TypeMismatchError(
@@ -103,6 +110,11 @@ class DictOperations {
       context.inside--;
     }
     return dict;
+  }
+
+  get(view: View, key: unknown): unknown {
+    const entry = this.access.keys.find(addressOf(view), key);
+    return entry === 0 ? undefined : this.codec.read(entry + 2);
   }
 
   set(view: View, key: unknown, value: unknown): void {

@@ -24,7 +24,7 @@ import { show } from "./schema.js";
 import { asView } from "./view.js";
 
 export interface KeyCodec {
-  /** The entry of a key, or 0. @throws TypeMismatchError for what can be no key of this table */
+  /** The entry of a key, or 0. @throws TypeMismatchError for what can be no key of this table. Replaced by text. */
   find(table: Address, key: unknown): Address;
   /**
    * Make an entry for the key that `find` has just not found; the caller puts the value.
@@ -36,19 +36,21 @@ export interface KeyCodec {
   /** Take an entry out of the table; `dropKey` then gives up its key. */
   remove(table: Address, entry: Address): void;
   dropKey(): void;
+  /** What `find` leaves for `insert`. */
+  readonly prepared: Prepared;
 }
 
 /** What a key is made of, on its way to a table. One at a time: nothing that runs in between uses another. */
-interface Prepared {
+export interface Prepared {
   first: number;
   second: number;
   hash: number;
   text: string | undefined;
 }
 
-const scratchF64 = new Float64Array(1);
+export const scratchF64 = new Float64Array(1);
 const scratchF32 = new Float32Array(scratchF64.buffer);
-const scratchI32 = new Int32Array(scratchF64.buffer);
+export const scratchI32 = new Int32Array(scratchF64.buffer);
 
 export function createKeyCodec(type: BoundType, where: string): KeyCodec {
   const { context } = type;
@@ -121,7 +123,7 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
 
   function insert(table: Address): Address {
     const { second, hash, text } = prepared;
-    const first = text === undefined ? prepared.first : strings.create(text);
+    const first = text === undefined ? prepared.first : strings.createHashed(text, hash);
     try {
       tables.reserveOne(table);
       if (isObject()) tracking.beforeStore(table, first);
@@ -129,7 +131,7 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
       if (text !== undefined && first !== 0) counts.decref(first);
       throw error;
     }
-    const entry = tables.append(table, hash);
+    const entry = tables.append(table, hash, words);
     i32[entry] = first;
     i32[entry + 1] = second;
     if (isObject() && first !== 0) counts.incref(first);
@@ -141,10 +143,9 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
   }
 
   function remove(table: Address, entry: Address): void {
-    const hash = tables.hashOfEntry(entry, slot);
     removedFirst = i32[entry];
     removedSecond = i32[entry + 1];
-    tables.remove(table, entry, hash);
+    tables.remove(table, entry, slot, words);
   }
 
   function dropKey(): void {
@@ -152,5 +153,5 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
     else if ((slot === SLOT_REF || slot === SLOT_STR) && removedFirst !== 0) counts.decref(removedFirst);
   }
 
-  return { find, insert, read: codec.read, remove, dropKey };
+  return { find, insert, read: codec.read, remove, dropKey, prepared };
 }

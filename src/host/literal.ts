@@ -230,7 +230,7 @@ function createByCodecs(type: BoundType, codecs: readonly Codec[]): (init: unkno
 }
 
 /** Foreign objects are of one type to a schema, and of two in the heap. */
-function hasOneTarget({ targets }: SlotSpec): boolean {
+export function hasOneTarget({ targets }: Pick<SlotSpec, "targets">): boolean {
   return targets.length === 1 && targets[0]["@kind"] !== "foreign";
 }
 

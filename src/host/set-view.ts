@@ -3,7 +3,7 @@ import type { Address } from "../memory/layout.js";
 import type { BoundType } from "./bind.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { defineShown } from "./show.js";
-import { defineTable, makeTableIterator } from "./table-view.js";
+import { defineMethods, defineTable, makeTableIterator, reserveFor } from "./table-view.js";
 import { addressOf, hide, type View } from "./view.js";
 
 /** Behind every set view, so that tools can tell one. */
@@ -23,17 +23,19 @@ export function defineSet(type: BoundType): void {
     if (keys.find(set, member) === 0) keys.insert(set);
   }
 
-  hide(prototype, "add", function (this: View, member: unknown) {
-    add(addressOf(this), member);
-    return this;
-  });
-  hide(prototype, "delete", function (this: View, member: unknown) {
-    const set = addressOf(this);
-    const entry = keys.find(set, member);
-    if (entry === 0) return false;
-    keys.remove(set, entry);
-    keys.dropKey();
-    return true;
+  defineMethods(prototype, type, access, undefined, {
+    add(this: View, member: unknown) {
+      add(addressOf(this), member);
+      return this;
+    },
+    delete(this: View, member: unknown) {
+      const set = addressOf(this);
+      const entry = keys.find(set, member);
+      if (entry === 0) return false;
+      keys.remove(set, entry);
+      keys.dropKey();
+      return true;
+    },
   });
   const values = function (this: View) {
     return new Members(this);
@@ -53,6 +55,7 @@ export function defineSet(type: BoundType): void {
     const set = type.createEmpty();
     context.inside++;
     try {
+      reserveFor(type, set, init);
       for (const member of init) add(set, member);
     } catch (error) {
       counts.decref(set);

@@ -3,7 +3,9 @@ import { ConcurrentModificationError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, SLOT_NONE, TABLE_EPOCH, TABLE_SIZE } from "../memory/layout.js";
 import { entryWords } from "../object/slot.js";
 import type { BoundType } from "./bind.js";
+import type { Codec } from "./codec.js";
 import { createKeyCodec, type KeyCodec } from "./key.js";
+import { compileTable, type TableMethods } from "./table-code.js";
 import { addressOf, hide, stale, type View } from "./view.js";
 
 export interface TableAccess {
@@ -14,7 +16,7 @@ export interface TableAccess {
   nextEntry(table: Address, from: number): Address;
 }
 
-/** Define what a dict and a set have in common. */
+/** Define what a dict and a set have in common but their methods, for which it gives the access. */
 export function defineTable(prototype: object, type: BoundType): TableAccess {
   const { core } = type.context;
   const { i32 } = core.memory;
@@ -27,13 +29,37 @@ export function defineTable(prototype: object, type: BoundType): TableAccess {
       return i32[addressOf(this) + TABLE_SIZE];
     },
   });
-  hide(prototype, "has", function (this: View, key: unknown) {
-    return keys.find(addressOf(this), key) !== 0;
-  });
   hide(prototype, "clear", function (this: View) {
     core.tables.clear(addressOf(this));
   });
   return { keys, words, nextEntry: (table, from) => core.tables.nextEntry(table, from, keySlot, words) };
+}
+
+/** Room that is made in advance: what says how much it holds may say anything, or hold equal keys. */
+const RESERVED_MAX = 1 << 20;
+
+/** Make room in a new table for what it is made from, where that says how much it is. May run user code. @throws OutOfMemoryError */
+export function reserveFor({ context }: BoundType, table: Address, init: object): void {
+  let size: unknown = 0;
+  if (Array.isArray(init)) size = init.length;
+  else if (init instanceof Map || init instanceof Set) size = init.size;
+  if (Number.isSafeInteger(size)) context.core.tables.reserve(table, Math.min(size as number, RESERVED_MAX));
+}
+
+/** Define the methods by which programs look up and change, from text where text can be compiled. */
+export function defineMethods(
+  prototype: object,
+  type: BoundType,
+  { keys }: TableAccess,
+  values: Codec | undefined,
+  closures: Omit<TableMethods, "has">,
+): void {
+  function has(this: View, key: unknown): boolean {
+    return keys.find(addressOf(this), key) !== 0;
+  }
+  const { find, ...methods } = compileTable(type, keys, values, { has, ...closures });
+  keys.find = find;
+  for (const [name, method] of Object.entries(methods)) hide(prototype, name, method);
 }
 
 /**

@@ -33,7 +33,7 @@
 export type Address = number;
 
 export const MAGIC = 0x4f55524f; // "OURO"
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 export const WORD_BYTES = 4;
 /** 8 GiB: the reach of a non-negative 32-bit word index. */
 export const RESERVATION_BYTES_MAX = 2 ** 33;
@@ -315,8 +315,13 @@ export const LIST_CAPACITY = 6; // items
 export const LIST_WORDS = 8;
 
 /**
- * dict and set: one storage block holds an index (a power of two of words: 0 free, -1 deleted, else entry
- * number + 1) and behind it the entries in insertion order, as in CPython's compact dict.
+ * dict and set: one storage block holds an index (a power of two of words) and behind it the entries in insertion
+ * order, as in CPython's compact dict.
+ *
+ *   index word             0: free   -1: deleted   else, with a mask of k bits:
+ *     bit 31               0
+ *     bits k to 30         the same bits of the key's hash, whose bits 0 to k - 1 say where the search begins
+ *     bits 0 to k - 1      entry number + 1
  *
  *   entry, one-word keys:  key, hash, [value]     hash -1: deleted
  *   entry, two-word keys:  low, high, [value]     high TAG_EMPTY: deleted
@@ -329,8 +334,14 @@ export const TABLE_EPOCH = 8; //    raised when entries move
 export const TABLE_WEAKREFS = 9; // sets only
 export const TABLE_WORDS = 10;
 export const TABLE_INDEX_MIN = 8;
+export const ENTRY_VALUE = 2; //    of the words of an entry: its value, if it has one
+export const INDEX_FREE = 0;
+export const INDEX_DELETED = -1;
 export const HASH_MASK = 0x7fffffff;
 export const HASH_DELETED = -1;
+/** What the words of keys are multiplied with to be mixed: any odd numbers of many bits. */
+export const HASH_FACTOR = 0x45d9f3b;
+export const HASH_HIGH_FACTOR = -0x61c8864f;
 
 /**
  * weak reference: what it calls when its target dies, its target, and its place in the target's list, whose head is the

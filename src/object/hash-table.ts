@@ -3,6 +3,9 @@
  * of entry numbers, open addressing with linear probing and a load of two thirds, and behind it the entries in
  * insertion order. Deleting leaves a hole; growing squeezes the holes out and raises the epoch.
  *
+ * The bits of an index word above those that an entry number needs are the key's hash's: an entry is a cache miss, and
+ * is looked at only where they agree. So what is not there costs one miss, what is there two.
+ *
  * One-word keys (strings, references, 32-bit numbers, booleans) carry their hash, which is compared before the key;
  * two-word keys (doubles, `any`) are compared as they are. Equality is Map's: NaN equals NaN, 0 equals -0, and values
  * of different types are never equal (in Python 1 == True).
@@ -10,8 +13,13 @@
 import type { Allocator } from "../alloc/allocator.js";
 import {
   type Address,
+  ENTRY_VALUE,
   HASH_DELETED,
+  HASH_FACTOR,
+  HASH_HIGH_FACTOR,
   HASH_MASK,
+  INDEX_DELETED,
+  INDEX_FREE,
   KIND_STORAGE,
   TABLE_EPOCH,
   TABLE_INDEX_MIN,
@@ -30,9 +38,6 @@ import { isDeletedEntry, type ReferenceCounts } from "./refcount.js";
 import { entryWords, slotWords } from "./slot.js";
 import type { Strings } from "./string.js";
 import type { TypeTable } from "./type.js";
-
-const INDEX_FREE = 0;
-const INDEX_DELETED = -1;
 
 export class HashTables {
   private readonly i32: Int32Array;
@@ -73,12 +78,12 @@ export class HashTables {
     const mask = i32[table + TABLE_MASK];
     if (mask === 0) return 0;
     const index = i32[table + TABLE_STORAGE];
-    const entries = index + mask + 1;
+    const entries = index + mask + 1 - words;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      const number = i32[index + probe];
-      if (number === INDEX_FREE) return 0;
-      if (number === INDEX_DELETED) continue;
-      const entry = entries + (number - 1) * words;
+      const word = i32[index + probe];
+      if (word === INDEX_FREE) return 0;
+      if (((word ^ hash) & ~mask) !== 0) continue;
+      const entry = entries + (word & mask) * words;
       if (i32[entry + 1] === second && strings.hash(i32[entry]) === hash && strings.equals(i32[entry], text))
         return entry;
     }
@@ -90,12 +95,12 @@ export class HashTables {
     const mask = i32[table + TABLE_MASK];
     if (mask === 0) return 0;
     const index = i32[table + TABLE_STORAGE];
-    const entries = index + mask + 1;
+    const entries = index + mask + 1 - words;
     for (let probe = hash & mask; ; probe = (probe + 1) & mask) {
-      const number = i32[index + probe];
-      if (number === INDEX_FREE) return 0;
-      if (number === INDEX_DELETED) continue;
-      const entry = entries + (number - 1) * words;
+      const word = i32[index + probe];
+      if (word === INDEX_FREE) return 0;
+      if (((word ^ hash) & ~mask) !== 0) continue;
+      const entry = entries + (word & mask) * words;
       if (i32[entry] === first && i32[entry + 1] === second) return entry;
     }
   }
@@ -121,33 +126,32 @@ export class HashTables {
    * Append an entry for a key that is not there, and return its address. The caller writes its first word, its second
    * where that is not the hash, and its value. Room was made by `reserveOne`.
    */
-  append(table: Address, hash: number): Address {
+  append(table: Address, hash: number, words: number): Address {
     const { i32 } = this;
-    const type = this.types.descriptorOf(table);
     const mask = i32[table + TABLE_MASK];
     const index = i32[table + TABLE_STORAGE];
     const used = i32[table + TABLE_USED];
     let probe = hash & mask;
-    while (i32[index + probe] > 0) probe = (probe + 1) & mask;
-    i32[index + probe] = used + 1;
+    while (i32[index + probe] > INDEX_FREE) probe = (probe + 1) & mask;
+    i32[index + probe] = indexWord(hash, mask, used + 1);
     i32[table + TABLE_USED] = used + 1;
     i32[table + TABLE_SIZE]++;
-    const entry = index + mask + 1 + used * entryWords(i32[type + TYPE_ITEM_SLOT]);
+    const entry = index + mask + 1 + used * words;
     i32[entry + 1] = hash;
     return entry;
   }
 
   /** Take an entry out. Its first key word and its value keep their bits; the references are the caller's to drop. */
-  remove(table: Address, entry: Address, hash: number): void {
+  remove(table: Address, entry: Address, keySlot: number, words: number): void {
     const { i32 } = this;
-    const type = this.types.descriptorOf(table);
     const mask = i32[table + TABLE_MASK];
     const index = i32[table + TABLE_STORAGE];
-    const number = (entry - index - mask - 1) / entryWords(i32[type + TYPE_ITEM_SLOT]) + 1;
+    const hash = this.hashOfEntry(entry, keySlot);
+    const sought = indexWord(hash, mask, (entry - index - mask - 1) / words + 1);
     let probe = hash & mask;
-    while (i32[index + probe] !== number) probe = (probe + 1) & mask;
+    while (i32[index + probe] !== sought) probe = (probe + 1) & mask;
     i32[index + probe] = INDEX_DELETED;
-    i32[entry + 1] = slotWords(i32[type + TYPE_KEY_SLOT]) === 2 ? TAG_EMPTY : HASH_DELETED;
+    i32[entry + 1] = slotWords(keySlot) === 2 ? TAG_EMPTY : HASH_DELETED;
     i32[table + TABLE_SIZE]--;
   }
 
@@ -191,10 +195,13 @@ export class HashTables {
 
   /** Move the live entries into a storage block with an index of at least `indexWords` words. */
   private rebuild(table: Address, indexWords: number): void {
-    const { i32 } = this;
+    const { i32, strings } = this;
     const type = this.types.descriptorOf(table);
     const keySlot = i32[type + TYPE_KEY_SLOT];
+    const isPair = slotWords(keySlot) === 2;
+    const deleted = isPair ? TAG_EMPTY : HASH_DELETED;
     const words = entryWords(i32[type + TYPE_ITEM_SLOT]);
+    const hasValue = words > ENTRY_VALUE;
     let length = TABLE_INDEX_MIN;
     while (length < indexWords) length *= 2;
     const mask = length - 1;
@@ -206,11 +213,19 @@ export class HashTables {
     let to = storage + length;
     let number = 0;
     for (let index = 0; index < used; index++, from += words) {
-      if (isDeletedEntry(i32, from, keySlot)) continue;
-      for (let word = 0; word < words; word++) i32[to + word] = i32[from + word];
-      let probe = this.hashOfEntry(to, keySlot) & mask;
+      const first = i32[from];
+      const second = i32[from + 1];
+      if (second === deleted) continue;
+      i32[to] = first;
+      i32[to + 1] = second;
+      if (hasValue) {
+        i32[to + ENTRY_VALUE] = i32[from + ENTRY_VALUE];
+        i32[to + ENTRY_VALUE + 1] = i32[from + ENTRY_VALUE + 1];
+      }
+      const hash = !isPair ? second : second === TAG_STRING ? strings.hash(first) : hashPair(first, second);
+      let probe = hash & mask;
       while (i32[storage + probe] !== INDEX_FREE) probe = (probe + 1) & mask;
-      i32[storage + probe] = ++number;
+      i32[storage + probe] = indexWord(hash, mask, ++number);
       to += words;
     }
     if (number !== used) i32[table + TABLE_EPOCH]++; // holes went: entry numbers changed
@@ -234,13 +249,18 @@ export function capacityOf(mask: number): number {
   return Math.floor(((mask + 1) * 2) / 3);
 }
 
-/** 31-bit hash of a one-word key's bits. */
+/** The index word of an entry: its number + 1, which is at most `mask`, and above it the hash's bits. Never negative. */
+export function indexWord(hash: number, mask: number, number: number): number {
+  return (hash & ~mask) | number;
+}
+
+/** 31-bit hash of a one-word key's bits. `host/table-code.ts` has it as text. */
 export function hashWord(word: number): number {
-  const mixed = Math.imul(word ^ (word >>> 16), 0x45d9f3b);
+  const mixed = Math.imul(word ^ (word >>> 16), HASH_FACTOR);
   return (mixed ^ (mixed >>> 15)) & HASH_MASK;
 }
 
 /** 31-bit hash of a two-word key's bits. */
 export function hashPair(low: number, high: number): number {
-  return hashWord(low ^ Math.imul(high, 0x9e3779b1 | 0));
+  return hashWord(low ^ Math.imul(high, HASH_HIGH_FACTOR));
 }

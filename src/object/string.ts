@@ -17,8 +17,8 @@ import {
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 
-const FNV_OFFSET = 0x811c9dc5 | 0;
-const FNV_PRIME = 0x01000193;
+const HASH_SEED = 0;
+const NARROW_UNIT_MAX = 0xff;
 
 /** Up to this length appending character by character beats a native decode. */
 const LOOP_LENGTH_MAX = 6;
@@ -37,43 +37,110 @@ interface NodeBuffer {
 }
 const nodeBuffer = (globalThis as unknown as { Buffer?: NodeBuffer }).Buffer;
 
-/** 31-bit hash of a text's UTF-16 units: FNV-1a with a final mix. O(length). */
+/**
+ * Texts up to this length are packed while they are hashed: the words that a string object would hold. Comparing and
+ * copying then go by words, and not by units.
+ */
+const PACKED_LENGTH_MAX = 256;
+const packed = new Int32Array(PACKED_LENGTH_MAX / 2);
+/** The length word of the text in `packed`, which was hashed last; NOT_PACKED: that one was too long. */
+let packedLength = 0;
+const NOT_PACKED = -1;
+
+/**
+ * 31-bit hash of a text: MurmurHash3 (x86, 32 bits) of the words that its units are packed into, four Latin-1 bytes or
+ * two UTF-16 units each, and of its length word. O(length).
+ */
 export function hashText(text: string): number {
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
-  return finishHash(hash);
+  const length = text.length;
+  if (length > PACKED_LENGTH_MAX) return hashLong(text);
+  const whole = length & ~3;
+  let hash = HASH_SEED;
+  let units = 0;
+  let at = 0;
+  for (; at < whole; at += 4) {
+    const first = text.charCodeAt(at);
+    const second = text.charCodeAt(at + 1);
+    const third = text.charCodeAt(at + 2);
+    const fourth = text.charCodeAt(at + 3);
+    units |= first | second | third | fourth;
+    const word = first | (second << 8) | (third << 16) | (fourth << 24);
+    packed[at >> 2] = word;
+    hash = mixHash(hash, word);
+  }
+  if (at < length) {
+    let word = 0;
+    for (let rest = length - 1; rest >= at; rest--) {
+      const unit = text.charCodeAt(rest);
+      units |= unit;
+      word = (word << 8) | unit;
+    }
+    packed[at >> 2] = word;
+    hash = mixHash(hash, word);
+  }
+  if (units > NARROW_UNIT_MAX) return hashPackedWide(text);
+  packedLength = length << 1;
+  return finishHash(hash, packedLength);
+}
+
+function hashPackedWide(text: string): number {
+  packWide(packed, 0, text);
+  packedLength = lengthWord(text.length, true);
+  return hashUnits(packed, 0, packedLength);
+}
+
+/** Without keeping its words. */
+function hashLong(text: string): number {
+  packedLength = NOT_PACKED;
+  const { length } = text;
+  const isWide = isWideText(text);
+  const perWord = isWide ? 2 : 4;
+  const bits = isWide ? 16 : 8;
+  let hash = HASH_SEED;
+  for (let at = 0; at < length; at += perWord) {
+    let word = 0;
+    for (let unit = 0; unit < perWord && at + unit < length; unit++)
+      word |= text.charCodeAt(at + unit) << (unit * bits);
+    hash = mixHash(hash, word);
+  }
+  return finishHash(hash, lengthWord(length, isWide));
 }
 
 /** The same of units that lie in memory. @param length a string's length word */
 export function hashUnits(i32: Int32Array, data: Address, length: number): number {
-  const isWide = (length & 1) !== 0;
-  const units = length >>> 1;
-  const perWord = isWide ? 2 : 4;
-  let hash = FNV_OFFSET;
-  let word = data;
-  for (const end = data + Math.floor(units / perWord); word < end; word++) {
-    const bits = i32[word];
-    if (isWide) {
-      hash = Math.imul(hash ^ (bits & 0xffff), FNV_PRIME);
-      hash = Math.imul(hash ^ (bits >>> 16), FNV_PRIME);
-    } else {
-      hash = Math.imul(hash ^ (bits & 0xff), FNV_PRIME);
-      hash = Math.imul(hash ^ ((bits >>> 8) & 0xff), FNV_PRIME);
-      hash = Math.imul(hash ^ ((bits >>> 16) & 0xff), FNV_PRIME);
-      hash = Math.imul(hash ^ (bits >>> 24), FNV_PRIME);
-    }
-  }
-  let bits = i32[word];
-  for (let rest = units % perWord; rest > 0; rest--) {
-    hash = Math.imul(hash ^ (bits & (isWide ? 0xffff : 0xff)), FNV_PRIME);
-    bits >>>= isWide ? 16 : 8;
-  }
-  return finishHash(hash);
+  const end = data + dataWords(length);
+  let hash = HASH_SEED;
+  for (let word = data; word < end; word++) hash = mixHash(hash, i32[word]);
+  return finishHash(hash, length);
 }
 
-function finishHash(hash: number): number {
-  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return (mixed ^ (mixed >>> 12)) & HASH_MASK;
+function mixHash(hash: number, word: number): number {
+  let mixed = Math.imul(word, 0xcc9e2d51);
+  mixed = Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593) ^ hash;
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function finishHash(hash: number, length: number): number {
+  let mixed = hash ^ length;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) & HASH_MASK;
+}
+
+function lengthWord(length: number, isWide: boolean): number {
+  return (length << 1) | (isWide ? 1 : 0);
+}
+
+/** Words that the units of a string take. @param length its length word */
+function dataWords(length: number): number {
+  const units = length >>> 1;
+  return (length & 1) !== 0 ? (units + 1) >>> 1 : (units + 3) >>> 2;
+}
+
+function isWideText(text: string): boolean {
+  let units = 0;
+  for (let at = 0; at < text.length; at++) units |= text.charCodeAt(at);
+  return units > NARROW_UNIT_MAX;
 }
 
 export class Strings {
@@ -94,25 +161,24 @@ export class Strings {
 
   /** A new reference to a string object with this text; 0 for "". @throws OutOfMemoryError. O(length). */
   create(text: string): Address {
-    const length = text.length;
-    if (length === 0) return 0;
-    let hash = FNV_OFFSET;
-    let units = 0;
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i);
-      hash = Math.imul(hash ^ unit, FNV_PRIME);
-      units |= unit;
-    }
-    const isWide = units > 0xff;
-    const dataWords = isWide ? (length + 1) >>> 1 : (length + 3) >>> 2;
+    return text.length === 0 ? 0 : this.createHashed(text, hashText(text));
+  }
+
+  /** `create` right after `hashText` of the same text, with its result. */
+  createHashed(text: string, hash: number): Address {
+    if (text.length === 0) return 0;
+    const length = packedLength !== NOT_PACKED ? packedLength : lengthWord(text.length, isWideText(text));
+    const words = dataWords(length);
     const { i32 } = this;
-    const string = this.allocator.allocate(KIND_LEAF, STRING_DATA + dataWords);
+    const string = this.allocator.allocate(KIND_LEAF, STRING_DATA + words);
     i32[string + HEADER_REFCOUNT] = 1;
     i32[string + HEADER_TYPE] = TYPE_ID_STRING;
-    i32[string + STRING_LENGTH] = (length << 1) | (isWide ? 1 : 0);
-    i32[string + STRING_HASH] = finishHash(hash);
-    if (isWide) packWide(i32, string + STRING_DATA, text);
-    else packNarrow(i32, string + STRING_DATA, text);
+    i32[string + STRING_LENGTH] = length;
+    i32[string + STRING_HASH] = hash;
+    const data = string + STRING_DATA;
+    if (packedLength !== NOT_PACKED) for (let word = 0; word < words; word++) i32[data + word] = packed[word];
+    else if ((length & 1) !== 0) packWide(i32, data, text);
+    else packNarrow(i32, data, text);
     return string;
   }
 
@@ -141,6 +207,17 @@ export class Strings {
     }
     for (let i = 0; i < length; i++)
       if (((i32[data + (i >> 1)] >>> ((i & 1) << 4)) & 0xffff) !== text.charCodeAt(i)) return false;
+    return true;
+  }
+
+  /** `equals` with the text that was hashed last. */
+  equalsHashed(string: Address, text: string): boolean {
+    if (packedLength === NOT_PACKED || string === 0) return this.equals(string, text);
+    const { i32 } = this;
+    if (i32[string + STRING_LENGTH] !== packedLength) return false;
+    const words = dataWords(packedLength);
+    const data = string + STRING_DATA;
+    for (let word = 0; word < words; word++) if (i32[data + word] !== packed[word]) return false;
     return true;
   }
 

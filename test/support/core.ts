@@ -391,7 +391,7 @@ export class TestCore {
     const keySlot = this.keySlot(table);
     const keyBits = { low: i32[entry], high: i32[entry + 1] };
     const valueBits = { low: i32[entry + 2], high: i32[entry + 3] };
-    this.core.tables.remove(table, entry, this.core.tables.hashOfEntry(entry, keySlot));
+    this.core.tables.remove(table, entry, keySlot, entryWords(this.itemSlot(table)));
     this.disown(keySlot, keyBits);
     this.disown(this.itemSlot(table), valueBits);
     return true;
@@ -429,7 +429,7 @@ export class TestCore {
       this.disown(slot, bits);
       throw error;
     }
-    const entry = this.core.tables.append(table, hash);
+    const entry = this.core.tables.append(table, hash, entryWords(this.itemSlot(table)));
     this.i32[entry] = key === 0 ? 0 : bits.low;
     this.i32[entry + 1] = high;
     return entry;

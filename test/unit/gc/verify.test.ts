@@ -64,7 +64,12 @@ function makeSpecimen() {
     /** The index and the first entry of a hash table's storage, and the index word of an entry. */
     index: (table: Address) => i32[table + L.TABLE_STORAGE],
     entry: (table: Address) => i32[table + L.TABLE_STORAGE] + i32[table + L.TABLE_MASK] + 1,
-    indexWord: (table: Address, number: number) => i32.indexOf(number, i32[table + L.TABLE_STORAGE]),
+    indexWord: (table: Address, number: number) => {
+      const mask = i32[table + L.TABLE_MASK];
+      return i32.findIndex(
+        (word, at) => at >= i32[table + L.TABLE_STORAGE] && word > 0 && (word & mask) === number,
+      );
+    },
     /** The next block that an object's class hands out; the list of its class. */
     current: i32[ofClass(L.CONTROL_CURRENT, leaf)],
     available: ofClass(L.CONTROL_AVAILABLE, leaf),
@@ -421,7 +426,12 @@ const ROWS: Record<string, readonly Row[]> = {
     [
       "an entry indexed under another number",
       /entry 2 is not in the index/,
-      ({ indexWord, numbers }) => [indexWord(numbers, 2), 5],
+      ({ indexWord, numbers, i32 }) => [indexWord(numbers, 2), i32[indexWord(numbers, 2)] + 3],
+    ],
+    [
+      "other bits of a hash in the index",
+      /entry 2 is not found by its hash/,
+      ({ indexWord, numbers, i32 }) => [indexWord(numbers, 2), i32[indexWord(numbers, 2)] ^ 0x40000000],
     ],
     [
       "a one-word key under another hash",

@@ -1,12 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { any, dict, f64, list, optional, refcount, release, str, struct } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
-import { makeHeap } from "../../support/heaps.js";
-import { leaksNothing, liveObjects, messageOf } from "./support.js";
+import { describeBothMakers, leaksNothing, liveObjects, messageOf } from "./support.js";
 
 const Point = struct("Point", { x: f64, label: str });
 
-describe("a dict", () => {
+describeBothMakers("a dict", ({ makeHeap }) => {
   it("does what a Map does", () => {
     const heap = makeHeap();
     const script = (
@@ -128,7 +127,7 @@ describe("a dict", () => {
   });
 });
 
-describe("a dict whose values' own code reaches for it", () => {
+describeBothMakers("a dict whose values' own code reaches for it", ({ makeHeap }) => {
   const literal = (act: () => void) => ({
     get x() {
       act();

@@ -20,8 +20,8 @@ import {
   u32,
 } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
-import { makeExactHeap, makeHeap, size } from "../../support/heaps.js";
-import { leaksNothing, messageOf } from "./support.js";
+import { size } from "../../support/heaps.js";
+import { describeBothMakers, leaksNothing, messageOf } from "./support.js";
 
 const Point = struct("Point", { x: f64 });
 const Size = struct("Size", { width: f64 });
@@ -82,150 +82,153 @@ const KEYS: [string, unknown, unknown[], unknown[]][] = [
   ["optional(bool)", optional(bool), [true, false, null], [0, 1, "true"]],
 ];
 
-describe.each(TABLES)("the keys of %s", (_, makeTable) => {
-  it.each(KEYS)("of type %s are what they would be to a Map", (_name, type, keys, refused) => {
-    const heap = makeHeap();
-    const table = makeTable(heap, type);
-    const map = new Map<unknown, number>();
-    for (const key of [...keys, ...keys]) {
-      table.put(key);
-      map.set(key, 1);
-      expect(table.keys()).toEqual([...map.keys()]);
-    }
-    expect(table.size).toBe(keys.length);
-    for (const key of keys) expect(table.has(key)).toBe(true);
-    for (const key of refused)
-      leaksNothing(heap, () => {
-        for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)])
-          expect(messageOf("TYPE_MISMATCH", use)).toMatch(/^A (key|member) of (dict|set)\(/);
-      });
-    for (const key of keys.filter((_key, index) => index % 2 === 0)) {
-      expect(table.delete(key)).toBe(true);
-      expect([table.delete(key), table.has(key)]).toEqual([false, false]);
-      map.delete(key);
-    }
-    expect(table.keys()).toEqual([...map.keys()]);
-    verify(heap);
-  });
-
-  it("that are zeros or NaNs are one, whatever their sign and bits", () => {
-    const bits = new BigUint64Array([0xfffc0003_00001000n]);
-    const [forged] = new Float64Array(bits.buffer);
-    for (const type of [f64, f32, any, optional(f64), optional(f32)]) {
+describeBothMakers("keys", ({ makeHeap }) => {
+  describe.each(TABLES)("the keys of %s", (_, makeTable) => {
+    it.each(KEYS)("of type %s are what they would be to a Map", (_name, type, keys, refused) => {
       const heap = makeHeap();
       const table = makeTable(heap, type);
-      for (const key of [0, -0, NaN, forged, -NaN]) table.put(key);
-      expect(table.keys()).toEqual([0, NaN]);
-      expect([table.has(-0), table.has(forged)]).toEqual([true, true]);
-      verify(heap);
-    }
-  });
-
-  it("of a narrow float are looked up as they are stored: rounded", () => {
-    for (const type of [f32, optional(f32)]) {
-      const table = makeTable(makeHeap(), type);
-      table.put(0.1);
-      table.put(Math.fround(0.1));
-      expect(table.keys()).toEqual([Math.fround(0.1)]);
-      expect([table.has(0.1), table.has(Math.fround(0.1)), table.has(0.2)]).toEqual([true, true, false]);
-      table.put(1e-60);
-      table.put(-1e-60);
-      expect([table.has(0), table.size]).toEqual([true, 2]);
-    }
-  });
-
-  it("that are objects are compared by identity, and kept alive", () => {
-    const heap = makeHeap();
-    for (const type of [Point, any, oneOf(Point, Size), optional(Point)]) {
-      const table = makeTable(heap, type);
-      using a = heap.new(Point, { x: 1 });
-      const b = heap.new(Point, { x: 1 });
-      for (const key of [a, b, a]) table.put(key);
-      using holder = heap.new(list(Point), [a]);
-      const again = holder.at(0)!;
-      expect([table.size, table.has(a), table.has(again), table.has(b)]).toEqual([2, true, true, true]);
-      expect(refcount(b)).toBe(2);
-      release(b);
-      expect((table.keys() as { x: number }[]).map(({ x }) => x)).toEqual([1, 1]);
-      expect(table.delete(again)).toBe(true);
-      expect([table.size, table.has(a), refcount(a)]).toEqual([1, false, 2]);
-    }
-  });
-
-  it("that are containers are compared by identity too", () => {
-    const heap = makeHeap();
-    const table = makeTable(heap, tuple(f64));
-    using pair = heap.new(tuple(f64), [1]);
-    using same = heap.new(tuple(f64), [1]);
-    table.put(pair);
-    expect([table.has(pair), table.has(same)]).toEqual([true, false]);
-  });
-
-  it("are never made from literals: nobody could find them again", () => {
-    const heap = makeHeap();
-    for (const [type, literal] of [
-      [Point, { x: 1 }],
-      [list(f64), [1]],
-      [optional(Point), {}],
-      [tuple(f64), [1]],
-    ]) {
-      const table = makeTable(heap, type);
-      leaksNothing(heap, () => {
-        for (const use of [() => table.has(literal), () => table.delete(literal), () => table.put(literal)])
-          expect(messageOf("TYPE_MISMATCH", use)).toContain("must be an object that exists already, got");
-      });
-      expect(table.size).toBe(0);
-    }
-  });
-
-  it("of the wrong type, of another heap or stale are refused by every method", () => {
-    const heap = makeHeap();
-    using wrong = heap.new(Size, {});
-    using foreign = makeHeap().new(Point, {});
-    const released = heap.new(Point, {});
-    release(released);
-    const table = makeTable(heap, Point);
-    for (const [key, code] of [
-      [wrong, "TYPE_MISMATCH"],
-      [foreign, "FOREIGN_HEAP"],
-      [released, "USE_AFTER_RELEASE"],
-      [null, "TYPE_MISMATCH"],
-      [undefined, "TYPE_MISMATCH"],
-    ] as const)
-      leaksNothing(heap, () => {
-        for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)])
-          messageOf(code, use);
-      });
-  });
-
-  it("keep their order through growth and deletion, by the thousand", () => {
-    const heap = makeHeap();
-    for (const [type, keyOf] of [
-      [str, (index: number) => `key ${index * 7919}`],
-      [f64, (index: number) => index / 3],
-      [i32, (index: number) => index * 65536],
-      [any, (index: number) => (index % 2 ? index : `text ${index}`)],
-    ] as const) {
-      const table = makeTable(heap, type);
       const map = new Map<unknown, number>();
-      const count = size(2000);
-      for (let index = 0; index < count; index++) {
-        const key = keyOf((index * 2654435761) % count);
+      for (const key of [...keys, ...keys]) {
         table.put(key);
         map.set(key, 1);
-        if (index % 3 === 0) {
-          const other = keyOf(Math.floor(index / 2));
-          expect(table.delete(other)).toBe(map.delete(other));
-        }
+        expect(table.keys()).toEqual([...map.keys()]);
+      }
+      expect(table.size).toBe(keys.length);
+      for (const key of keys) expect(table.has(key)).toBe(true);
+      for (const key of refused)
+        leaksNothing(heap, () => {
+          for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)])
+            expect(messageOf("TYPE_MISMATCH", use)).toMatch(/^A (key|member) of (dict|set)\(/);
+        });
+      for (const key of keys.filter((_key, index) => index % 2 === 0)) {
+        expect(table.delete(key)).toBe(true);
+        expect([table.delete(key), table.has(key)]).toEqual([false, false]);
+        map.delete(key);
       }
       expect(table.keys()).toEqual([...map.keys()]);
-      for (let index = 0; index < count; index++) expect(table.has(keyOf(index))).toBe(map.has(keyOf(index)));
       verify(heap);
-    }
+    });
+
+    it("that are zeros or NaNs are one, whatever their sign and bits", () => {
+      const bits = new BigUint64Array([0xfffc0003_00001000n]);
+      const [forged] = new Float64Array(bits.buffer);
+      for (const type of [f64, f32, any, optional(f64), optional(f32)]) {
+        const heap = makeHeap();
+        const table = makeTable(heap, type);
+        for (const key of [0, -0, NaN, forged, -NaN]) table.put(key);
+        expect(table.keys()).toEqual([0, NaN]);
+        expect([table.has(-0), table.has(forged)]).toEqual([true, true]);
+        verify(heap);
+      }
+    });
+
+    it("of a narrow float are looked up as they are stored: rounded", () => {
+      for (const type of [f32, optional(f32)]) {
+        const table = makeTable(makeHeap(), type);
+        table.put(0.1);
+        table.put(Math.fround(0.1));
+        expect(table.keys()).toEqual([Math.fround(0.1)]);
+        expect([table.has(0.1), table.has(Math.fround(0.1)), table.has(0.2)]).toEqual([true, true, false]);
+        table.put(1e-60);
+        table.put(-1e-60);
+        expect([table.has(0), table.size]).toEqual([true, 2]);
+      }
+    });
+
+    it("that are objects are compared by identity, and kept alive", () => {
+      const heap = makeHeap();
+      for (const type of [Point, any, oneOf(Point, Size), optional(Point)]) {
+        const table = makeTable(heap, type);
+        using a = heap.new(Point, { x: 1 });
+        const b = heap.new(Point, { x: 1 });
+        for (const key of [a, b, a]) table.put(key);
+        using holder = heap.new(list(Point), [a]);
+        const again = holder.at(0)!;
+        expect([table.size, table.has(a), table.has(again), table.has(b)]).toEqual([2, true, true, true]);
+        expect(refcount(b)).toBe(2);
+        release(b);
+        expect((table.keys() as { x: number }[]).map(({ x }) => x)).toEqual([1, 1]);
+        expect(table.delete(again)).toBe(true);
+        expect([table.size, table.has(a), refcount(a)]).toEqual([1, false, 2]);
+      }
+    });
+
+    it("that are containers are compared by identity too", () => {
+      const heap = makeHeap();
+      const table = makeTable(heap, tuple(f64));
+      using pair = heap.new(tuple(f64), [1]);
+      using same = heap.new(tuple(f64), [1]);
+      table.put(pair);
+      expect([table.has(pair), table.has(same)]).toEqual([true, false]);
+    });
+
+    it("are never made from literals: nobody could find them again", () => {
+      const heap = makeHeap();
+      for (const [type, literal] of [
+        [Point, { x: 1 }],
+        [list(f64), [1]],
+        [optional(Point), {}],
+        [tuple(f64), [1]],
+      ]) {
+        const table = makeTable(heap, type);
+        leaksNothing(heap, () => {
+          for (const use of [() => table.has(literal), () => table.delete(literal), () => table.put(literal)])
+            expect(messageOf("TYPE_MISMATCH", use)).toContain("must be an object that exists already, got");
+        });
+        expect(table.size).toBe(0);
+      }
+    });
+
+    it("of the wrong type, of another heap or stale are refused by every method", () => {
+      const heap = makeHeap();
+      using wrong = heap.new(Size, {});
+      using foreign = makeHeap().new(Point, {});
+      const released = heap.new(Point, {});
+      release(released);
+      const table = makeTable(heap, Point);
+      for (const [key, code] of [
+        [wrong, "TYPE_MISMATCH"],
+        [foreign, "FOREIGN_HEAP"],
+        [released, "USE_AFTER_RELEASE"],
+        [null, "TYPE_MISMATCH"],
+        [undefined, "TYPE_MISMATCH"],
+      ] as const)
+        leaksNothing(heap, () => {
+          for (const use of [() => table.has(key), () => table.delete(key), () => table.put(key)])
+            messageOf(code, use);
+        });
+    });
+
+    it("keep their order through growth and deletion, by the thousand", () => {
+      const heap = makeHeap();
+      for (const [type, keyOf] of [
+        [str, (index: number) => `key ${index * 7919}`],
+        [f64, (index: number) => index / 3],
+        [i32, (index: number) => index * 65536],
+        [any, (index: number) => (index % 2 ? index : `text ${index}`)],
+      ] as const) {
+        const table = makeTable(heap, type);
+        const map = new Map<unknown, number>();
+        const count = size(2000);
+        for (let index = 0; index < count; index++) {
+          const key = keyOf((index * 2654435761) % count);
+          table.put(key);
+          map.set(key, 1);
+          if (index % 3 === 0) {
+            const other = keyOf(Math.floor(index / 2));
+            expect(table.delete(other)).toBe(map.delete(other));
+          }
+        }
+        expect(table.keys()).toEqual([...map.keys()]);
+        for (let index = 0; index < count; index++)
+          expect(table.has(keyOf(index))).toBe(map.has(keyOf(index)));
+        verify(heap);
+      }
+    });
   });
 });
 
-describe("looking a key up", () => {
+describeBothMakers("looking a key up", ({ makeExactHeap }) => {
   it("makes no object", () => {
     const heap = makeExactHeap();
     using entries = heap.new(dict(any, any), [["a", 1]]);

@@ -1,11 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { any, f64, refcount, release, set, str, struct } from "../../../src/index.js";
-import { makeHeap } from "../../support/heaps.js";
-import { leaksNothing, liveObjects, messageOf, thrownBy } from "./support.js";
+import { describeBothMakers, leaksNothing, liveObjects, messageOf, thrownBy } from "./support.js";
 
 const Point = struct("Point", { x: f64 });
 
-describe("a set", () => {
+describeBothMakers("a set", ({ makeHeap }) => {
   it("does what a Set does", () => {
     const heap = makeHeap();
     const script = (

@@ -7,10 +7,11 @@ import {
   HEADER_REFCOUNT,
   HEADER_TYPE,
   PAGE_WORDS,
+  STRING_DATA,
   STRING_LENGTH,
   TYPE_ID_STRING,
 } from "../../../src/memory/layout.js";
-import { hashText } from "../../../src/object/string.js";
+import { hashText, hashUnits } from "../../../src/object/string.js";
 import { below, makeQuietCore, pick, type Random, randomFrom, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
 
@@ -22,11 +23,13 @@ function textOf(units: readonly number[], length: number, random: Random): strin
 }
 
 const narrowUnits = UNITS.filter((unit) => unit <= 0xff);
-/** Every length up to two words and past the loop's, the cache's and a decode's limit, in both widths. */
-const TEXTS = [...Array(20).keys(), 63, 64, 65, 4095, 4096, 4097, 8193].flatMap((length) => [
-  textOf(narrowUnits, length, randomFrom(length)),
-  textOf(UNITS, length, randomFrom(length + 1)),
-]);
+/** Every length up to two words and past the loop's, the cache's, the packed words' and a decode's limit, in both widths. */
+const TEXTS = [...Array(20).keys(), 63, 64, 65, 255, 256, 257, 258, 259, 4095, 4096, 4097, 8193].flatMap(
+  (length) => [
+    textOf(narrowUnits, length, randomFrom(length)),
+    textOf(UNITS, length, randomFrom(length + 1)),
+  ],
+);
 
 const NAMED_TEXTS: readonly [string, string][] = [
   ["ASCII", "plain"],
@@ -107,30 +110,57 @@ describe("the empty text", () => {
 });
 
 describe("the hash of a text", () => {
-  /** FNV-1a and the final mix on integers without end. */
+  /** MurmurHash3 on integers without end, byte by byte; a string's length word stands for the length. */
   function naiveHash(text: string): number {
     const word = 2n ** 32n;
-    let hash = 0x811c9dc5n;
-    for (const unit of Array.from({ length: text.length }, (_, index) => text.charCodeAt(index)))
-      hash = ((hash ^ BigInt(unit)) * 0x01000193n) % word;
-    hash = ((hash ^ (hash >> 15n)) * 0x2c1b3c6dn) % word;
-    return Number(hash ^ (hash >> 12n)) % 2 ** 31;
+    const rotate = (bits: bigint, by: bigint) => ((bits << by) | (bits >> (32n - by))) % word;
+    const units = Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
+    const isWide = units.some((unit) => unit > 255);
+    const bytes = units.flatMap((unit) => (isWide ? [unit & 255, unit >> 8] : [unit]));
+    let hash = 0n;
+    for (let at = 0; at < bytes.length; at += 4) {
+      const block = [3, 2, 1, 0].reduce((sum, index) => sum * 256n + BigInt(bytes[at + index] ?? 0), 0n);
+      hash ^= (rotate((block * 0xcc9e2d51n) % word, 15n) * 0x1b873593n) % word;
+      hash = (rotate(hash, 13n) * 5n + 0xe6546b64n) % word;
+    }
+    hash ^= BigInt(units.length * 2 + (isWide ? 1 : 0));
+    hash = ((hash ^ (hash >> 16n)) * 0x85ebca6bn) % word;
+    hash = ((hash ^ (hash >> 13n)) * 0xc2b2ae35n) % word;
+    return Number(hash ^ (hash >> 16n)) % 2 ** 31;
   }
 
-  it("is FNV-1a of its UTF-16 units, mixed, in 31 bits", () => {
+  it("is MurmurHash3 of the words that its units are packed into, in 31 bits", () => {
+    const { core, i32 } = makeQuietCore();
     for (const text of [...TEXTS, ...NAMED_TEXTS.map(([, named]) => named)]) {
-      expect(hashText(text)).toBe(naiveHash(text));
+      const hash = naiveHash(text);
+      expect(hashText(text)).toBe(hash);
       expect(hashText(text) & ~HASH_MASK).toBe(0);
+      const string = core.strings.create(text);
+      if (string === 0) continue;
+      expect(hashUnits(i32, string + STRING_DATA, i32[string + STRING_LENGTH])).toBe(hash);
+      core.counts.decref(string);
     }
   });
 
-  it("spreads similar texts over a small table", () => {
+  it.each<[string, (number: number) => string]>([
+    ["at the end", (number) => `key${number}`],
+    ["at the start", (number) => `${number} is the key`],
+    ["in the last byte of each word", (number) => `abc${digit(number)}abc${digit(number / 32)}abc`],
+    ["in the high bytes of wide units", (number) => `\ud83d${String.fromCharCode(number << 6)}`],
+    ["in the length", (number) => "\0".repeat(number)],
+  ])("spreads texts that differ %s over a small table", (_, make) => {
     const mask = 1023;
-    const hits = new Int32Array(mask + 1);
-    for (let number = 0; number <= mask; number++) hits[hashText(`key${number}`) & mask]++;
-    expect(hits.filter((count) => count === 0).length).toBeLessThan(0.42 * (mask + 1)); // chance: 0.37
-    expect(Math.max(...hits)).toBeLessThan(9);
+    for (const shift of [0, 21]) {
+      const hits = new Int32Array(mask + 1);
+      for (let number = 0; number <= mask; number++) hits[(hashText(make(number)) >>> shift) & mask]++;
+      expect(hits.filter((count) => count === 0).length).toBeLessThan(0.42 * (mask + 1)); // chance: 0.37
+      expect(Math.max(...hits)).toBeLessThan(9);
+    }
   });
+
+  function digit(number: number): string {
+    return String.fromCharCode(64 + (number & 31));
+  }
 });
 
 describe("equality with a text", () => {
@@ -151,8 +181,34 @@ describe("equality with a text", () => {
         text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 0x100) + text.slice(at + 1),
       ];
       const string = heap.newString(text);
-      for (const other of others) expect(heap.core.strings.equals(string, other)).toBe(other === text);
+      for (const other of others) {
+        expect(heap.core.strings.equals(string, other)).toBe(other === text);
+        hashText(other);
+        expect(heap.core.strings.equalsHashed(string, other)).toBe(other === text);
+      }
       heap.drop(string);
+    }
+  });
+});
+
+describe("a text that was just hashed", () => {
+  it("is compared and copied as it is, whatever was hashed before", () => {
+    const heap = makeQuietCore();
+    const { strings } = heap.core;
+    for (const text of TEXTS) {
+      const string = strings.create(text);
+      for (const other of TEXTS) {
+        const hash = hashText(other);
+        expect(strings.equalsHashed(string, other)).toBe(other === text);
+        if (other.length > 300) continue;
+        const copy = strings.createHashed(other, hash);
+        expect([strings.read(copy), strings.hash(copy)]).toEqual([other, hash]);
+        if (copy !== 0) heap.core.counts.decref(copy);
+      }
+      hashText(text);
+      const copy = strings.createHashed(text, strings.hash(string));
+      expect(strings.equals(copy, text)).toBe(true);
+      for (const made of [string, copy]) if (made !== 0) heap.core.counts.decref(made);
     }
   });
 });
