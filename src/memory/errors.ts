@@ -219,3 +219,61 @@ export class TombstoneError extends HeapError {
     this.disposer = disposer;
   }
 }
+
+/** A rule of the lock of a shared heap was broken: an access without a guard that allows it, or a guard that cannot be had. */
+export class LockError extends HeapError {
+  constructor(
+    code:
+      | "NO_GUARD"
+      | "WRITE_UNDER_SHARED_GUARD"
+      | "GUARD_OVER"
+      | "MADE_BEFORE_SHARE"
+      | "LOCK_UPGRADE"
+      | "LOCK_ORDER"
+      | "LOCK_ABORTED"
+      | "CANNOT_BLOCK"
+      | "ROOTS_FULL",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** A lock was not to be had in time. */
+export class LockTimeoutError extends HeapError {
+  /** Who held it when time was up: names of threads. */
+  readonly owners: readonly string[];
+  /** The line where the owner took it, if it was recorded. */
+  declare readonly heldAt?: string;
+  constructor(message: string, owners: readonly string[], heldAt?: string) {
+    super("LOCK_TIMEOUT", message);
+    this.owners = owners;
+    if (heldAt !== undefined) this.heldAt = heldAt;
+  }
+}
+
+/** A heap cannot be shared or attached here. */
+export class ShareError extends HeapError {
+  constructor(
+    code: "NOT_SHAREABLE" | "ALREADY_ATTACHED" | "NO_HEAP" | "TOO_MANY_THREADS" | "NOT_SHARED",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** A parcel that was claimed before, or that no thread of this heap has sent. */
+export class ParcelClaimedError extends HeapError {
+  constructor(message: string) {
+    super("PARCEL_CLAIMED", message);
+  }
+}
+
+/** A value or function that belongs to another thread was asked for. */
+export class WrongThreadError extends HeapError {
+  constructor(message: string) {
+    super("WRONG_THREAD", message);
+  }
+}

@@ -149,6 +149,25 @@ export const CONTROL_SETTLINGS = 104;
 /** 1 once a program has got at the words of the heap: references may come and go unseen. */
 export const CONTROL_RAW_WRITES = 105;
 
+/** The lock of a shared heap (memory/lock.ts): its state, who waits for it, whose turn it is, and what waiters sleep on. */
+export const CONTROL_LOCK = 106;
+export const CONTROL_LOCK_WRITERS = 107;
+export const CONTROL_LOCK_READERS = 108;
+export const CONTROL_LOCK_TURN = 109;
+export const CONTROL_LOCK_EVENTS = 110;
+/** Address of the thread table (memory/threads.ts); 0: the heap is not shared. */
+export const CONTROL_THREADS = 111;
+/** 1: a thread has ended while it held the lock exclusively, and nobody has repaired the heap since. */
+export const CONTROL_DAMAGED = 112;
+/** Address of the table of parcels, or 0. */
+export const CONTROL_PARCELS = 113;
+/** TYPES_HAVE_*: what a collection has to look for. */
+export const CONTROL_TYPES_HAVE = 114;
+export const TYPES_HAVE_TUPLES = 1;
+export const TYPES_HAVE_DICTS = 2;
+export const TYPES_HAVE_FINALIZERS = 4;
+export const TYPES_HAVE_POOLS = 8;
+
 /** The next free block of the current page, by kind and size class. */
 export const CONTROL_CURRENT = 128;
 /** Other pages with a free block: descriptor of the first, by kind and size class. */
@@ -266,6 +285,8 @@ export const TYPE_KEY_SLOT = 10; //      SLOT_* of dict keys, set members
 export const TYPE_ITEM_SLOT = 11; //     SLOT_* of list items, dict values
 export const TYPE_BLOCK_KIND = 12; //    KIND_CONTAINER or KIND_LEAF
 export const TYPE_SIZE_CLASS = 13; //    size class of an instance, or -1: large
+export const TYPE_SCHEMA = 14; //        shared heaps: address of a string that describes the type to other threads
+export const TYPE_THREADS = 15; //       shared heaps: bit i: thread i knows the class, and so its finalizer
 
 export const TRAVERSE_EDGES = -1; //     by the edge table
 export const TRAVERSE_LIST = -2; //      items, last to first
@@ -363,6 +384,44 @@ export const WEAKREF_WORDS = 10;
 export const FOREIGN_NUMBER = 7; //   0: the value has been disposed
 export const FOREIGN_WEAKREFS = 8;
 export const FOREIGN_WORDS = 9;
+
+// -- threads ----------------------------------------------------------------------------------
+
+/** Threads that can be attached to a heap at a time: a bit each in the word of the lock. */
+export const THREADS_MAX = 30;
+/** The lock word: held exclusively; its low bits are then the number of the thread, else a bit for each that holds it shared. */
+export const LOCK_EXCLUSIVE = -0x80000000;
+export const LOCK_THREAD_MASK = 31;
+/** Numbers of foreign values and of the host's callbacks: the thread is in the bits from here on. */
+export const HOST_NUMBER_SHIFT = 26;
+export const HOST_NUMBER_MAX = 2 ** HOST_NUMBER_SHIFT - 1;
+
+/**
+ * The thread table: one storage block, THREADS_MAX records. All of a record's words but its text, its ring's tail and its state are
+ * written under the exclusive lock only.
+ */
+export const THREAD_SHIFT = 6;
+export const THREAD_WORDS = 1 << THREAD_SHIFT;
+export const THREAD_STATE = 0; //       THREAD_FREE and so on
+export const THREAD_ROOTS = 1; //       storage block of its root table, or 0
+export const THREAD_ROOTS_MASK = 2; //  entries of that table - 1
+export const THREAD_ROOTS_USED = 3; //  entries in use, those of count 0 included
+export const THREAD_RING = 4; //        storage block of releases that wait, or 0
+export const THREAD_RING_HEAD = 5; //   applied so far
+export const THREAD_RING_TAIL = 6; //   written so far
+export const THREAD_MAIL = 7; //        storage block of the mailbox, or 0
+export const THREAD_MAIL_HEAD = 8;
+export const THREAD_MAIL_TAIL = 9;
+export const THREAD_BELL = 10; //       raised when mail comes: what its event loop waits on
+export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded
+export const THREAD_IS_BASED = 12; //   1: the handles that were made before share() are in its root table
+export const THREAD_NAME_LENGTH = 13;
+export const THREAD_NAME = 14; //       6 words of Latin-1
+export const THREAD_SITE = 20; //       44 words of Latin-1
+export const THREAD_FREE = 0;
+export const THREAD_ATTACHED = 1;
+/** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */
+export const THREAD_ENDED = 2;
 
 // -- poison -----------------------------------------------------------------------------------
 
