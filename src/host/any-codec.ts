@@ -15,7 +15,7 @@ import { acceptsScalar, type Codec, mismatch, type OwnedBits, SCALARS } from "./
 import type { Context } from "./context.js";
 import type { SlotSpec } from "./fields.js";
 import { show } from "./schema.js";
-import { asView, isLive, stale } from "./view.js";
+import { addressOf, asView, isLive } from "./view.js";
 
 export function anyCodec(context: Context, spec: SlotSpec, where: string): Codec {
   const { core } = context;
@@ -51,6 +51,11 @@ export function anyCodec(context: Context, spec: SlotSpec, where: string): Codec
     read,
     own,
     put,
+    peek: (value) => {
+      if (typeof value !== "object" || value === null || spec.scalar !== undefined) return own(value);
+      context.ownedHigh = TAG_OBJECT;
+      return addressOfAny(context, value, where);
+    },
     ownDefault: () => {
       context.ownedHigh = TAG_NULL;
       return 0;
@@ -111,6 +116,13 @@ export function ownAny(context: Context, value: unknown, where: string): number 
 }
 
 function ownAnyObject(context: Context, value: object, where: string): Address {
+  const address = addressOfAny(context, value, where);
+  context.core.counts.incref(address);
+  context.ownedHigh = TAG_OBJECT;
+  return address;
+}
+
+function addressOfAny(context: Context, value: object, where: string): Address {
   const view = asView(value);
   if (view === undefined)
     throw new TypeMismatchError(
@@ -121,10 +133,7 @@ function ownAnyObject(context: Context, value: object, where: string): Address {
       `${where} cannot refer to a ${view["@type"].name} of another heap. Copy it: heap.from(other.toJS(ref)).`,
       "FOREIGN_HEAP",
     );
-  if (!isLive(view)) stale(view);
-  context.core.counts.incref(view["@address"]);
-  context.ownedHigh = TAG_OBJECT;
-  return view["@address"];
+  return addressOf(view);
 }
 
 function holdsAny(context: Context, word: Address, value: unknown): boolean {
@@ -142,10 +151,10 @@ function holdsAny(context: Context, word: Address, value: unknown): boolean {
       if (value === null) return high === TAG_NULL;
       const view = asView(value);
       return (
-        high === TAG_OBJECT &&
         view !== undefined &&
-        isLive(view) &&
         view["@type"].context === context &&
+        isLive(view) &&
+        high === TAG_OBJECT &&
         view["@address"] === low
       );
     }

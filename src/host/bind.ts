@@ -46,6 +46,7 @@ import {
 } from "./fields.js";
 import type { Fill } from "./fill.js";
 import { defineForeign } from "./foreign-view.js";
+import { guardMembers, makeGuardedViewClass, redirectMembers } from "./guarded-view.js";
 import { defineList } from "./list-view.js";
 import {
   any,
@@ -61,6 +62,7 @@ import { CONSTRUCT, finalizer } from "./struct.js";
 import { defineStruct } from "./struct-view.js";
 import { defineTuple } from "./tuple-view.js";
 import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
+import type { AnyStruct } from "./types.js";
 import { defineWeakref } from "./weakref-view.js";
 
 /** A type as one heap knows it. */
@@ -83,7 +85,6 @@ export class BoundType {
     const { core } = this.context;
     return core.memory.i32[core.types.descriptor(this.id) + TYPE_LAYOUT_HASH];
   }
-  readonly View: ViewConstructor;
   /** Build an instance from a literal. @returns a new reference */
   declare create: (init: unknown) => Address;
   /** Build an empty container. @returns a new reference */
@@ -94,6 +95,8 @@ export class BoundType {
   declare nullAnySlots: (object: Address) => void;
   /** `heap.new` for this type: build, and wrap in a handle. */
   declare make: (type: unknown, init: unknown) => View;
+  /** The class of its views: another one once the heap is shared. */
+  View: ViewConstructor;
 
   constructor(context: Context, plan: Plan, id: number) {
     this.context = context;
@@ -104,7 +107,19 @@ export class BoundType {
     this.isGc = plan.isGc;
     this.slots = plan.slots;
     this.layout = plan.layout;
-    this.View = makeViewClass(this.name);
+    this.View = this.makeView();
+  }
+
+  private makeView(): ViewConstructor {
+    const { sharing } = this.context;
+    return sharing === undefined ? makeViewClass(this.name) : makeGuardedViewClass(this.name, sharing.lock);
+  }
+
+  /** The heap is shared from now on. @returns the prototype of the views that were made before */
+  replaceView(): object {
+    const before = this.View.prototype as object;
+    this.View = this.makeView();
+    return before;
   }
 
   /** A borrowed view of an object of this type. */
@@ -159,7 +174,7 @@ export class Binder {
     const type = new BoundType(this.context, plan, typeId);
     this.enter(type);
     this.foreignTypes.push(type);
-    defineForeign(type);
+    this.define(type);
   }
 
   /** Types that no schema names: weak references, and the lists behind `gc.garbage` and of pending callbacks. */
@@ -178,8 +193,7 @@ export class Binder {
       typeId,
     );
     this.enter(type);
-    if (kind === "weakref") defineWeakref(type);
-    else this.define(type);
+    this.define(type);
   }
 
   /** The types that schemas have brought, by id; the heap's own come before. */
@@ -248,11 +262,49 @@ export class Binder {
   private add(plans: readonly Plan[]): BoundType[] {
     const { types } = this.context.core;
     const first = types.count;
-    types.register(plans.map((plan) => typeLayout(plan)));
+    const layouts = plans.map((plan) => typeLayout(plan));
+    const { sharing } = this.context;
+    if (sharing === undefined) types.register(layouts);
+    else sharing.register(plans, layouts);
     const added = plans.map((plan, index) => new BoundType(this.context, plan, first + index));
+    this.enterAll(added);
+    return added;
+  }
+
+  private enterAll(added: readonly BoundType[]): void {
     for (const type of added) this.enter(type);
     for (const type of added) this.define(type);
-    return added;
+  }
+
+  // -- shared heaps ---------------------------------------------------------------------------
+
+  /** How many type ids this thread knows; other threads may have registered more. */
+  get known(): number {
+    return this.byId.length;
+  }
+
+  /** Structs that the program wants for those of the same names in a shared heap. */
+  given: readonly AnyStruct[] = [];
+
+  /** Types that other threads have registered, in the order of their ids, from `known` on. */
+  adopt(plans: readonly Plan[]): void {
+    const first = this.known;
+    this.enterAll(plans.map((plan, index) => new BoundType(this.context, plan, first + index)));
+  }
+
+  /** The structs that this thread knows. */
+  get boundStructs(): Iterable<StructDescriptor> {
+    return this.structs.values();
+  }
+
+  /** The heap is shared from now on: every view asks for a guard, those made before too. */
+  guardAll(): void {
+    const types = this.byId.filter((type) => type !== undefined);
+    const before = types.map((type) => type.replaceView());
+    for (const type of types) this.views[type.id] = type.View;
+    for (const type of types) this.define(type);
+    for (const [index, type] of types.entries())
+      redirectMembers(before[index], type.View.prototype as object);
   }
 
   private enter(type: BoundType): void {
@@ -263,7 +315,22 @@ export class Binder {
   }
 
   private define(type: BoundType): void {
+    this.defineMembers(type);
+    const { sharing } = this.context;
+    if (sharing !== undefined) guardMembers(type.View.prototype as object, sharing);
+    if (!isMade(type.descriptor)) return;
+    type.make = this.context.handles.makeMaker(type);
+    this.makers[type.descriptor["@ordinal"]] = type.make;
+  }
+
+  private defineMembers(type: BoundType): void {
     switch (type.descriptor["@kind"]) {
+      case "foreign":
+        defineForeign(type);
+        break;
+      case "weakref":
+        defineWeakref(type);
+        break;
       case "struct":
         defineStruct(type);
         break;
@@ -279,8 +346,6 @@ export class Binder {
       default:
         defineSet(type);
     }
-    type.make = this.context.handles.makeMaker(type);
-    this.makers[type.descriptor["@ordinal"]] = type.make;
   }
 
   /** The type and all unbound ones that it leads to, the type first. */
@@ -326,6 +391,11 @@ export class Binder {
         : `This heap has a struct "${known.typeName}" (${fields}) and cannot have another of that name (${otherFields}).${hint}`,
     );
   }
+}
+
+/** Whether `heap.new` makes instances. */
+function isMade(descriptor: ObjectDescriptor): boolean {
+  return descriptor["@kind"] !== "foreign" && descriptor["@kind"] !== "weakref";
 }
 
 function describeFields(struct: StructDescriptor): string {

@@ -24,26 +24,39 @@ export class Callbacks {
   add(callback: Callback): number {
     const number = this.next++;
     this.functions.set(number, callback);
-    return number;
+    return number | ((this.context.sharing?.thread ?? 0) << HOST_NUMBER_SHIFT);
   }
 
+  /** A function will not be called any more. It may be another thread's. */
   forget(number: number): void {
-    this.functions.delete(number);
+    if (this.isOurs(number)) this.functions.delete(number & HOST_NUMBER_MAX);
+    else this.context.sharing!.post(threadOf(number), MAIL_FORGET, number);
+  }
+
+  private isOurs(number: number): boolean {
+    const { sharing } = this.context;
+    return sharing === undefined || threadOf(number) === sharing.thread;
   }
 
   /** Looked up when it is called, as CPython looks up `__del__`. */
-  private runFinalizer(object: Address): void {
+  runFinalizer(object: Address): void {
+    if (this.context.sharing?.postFinalizer(object)) return;
     this.run("a finalizer", () => {
       const view = this.context.binder.view(object) as unknown as { [finalizer]?: () => void };
       view[finalizer]?.();
     });
   }
 
-  private runCallback(ref: Address, callback: Address, number: number): void {
-    const { binder } = this.context;
+  runCallback(ref: Address, callback: Address, number: number): void {
+    const { binder, sharing, core } = this.context;
+    if (number !== 0 && !this.isOurs(number)) {
+      core.counts.incref(ref);
+      if (!sharing!.post(threadOf(number), MAIL_CALLBACK, ref, number)) core.counts.decref(ref);
+      return;
+    }
     this.run("a weak reference's callback", () => {
       if (callback !== 0) this.callObject?.(binder.view(callback), binder.view(ref));
-      else this.functions.get(number)?.(binder.view(ref));
+      else this.functions.get(number & HOST_NUMBER_MAX)?.(binder.view(ref));
     });
   }
 

@@ -33,6 +33,8 @@ export interface Codec {
   read(word: Address): unknown;
   /** Take a reference to what is to be stored. May run user code. @throws TypeMismatchError and what creation throws */
   own(value: unknown): OwnedBits;
+  /** The bits that `own` would return, of an object that exists, and no reference: for a lookup, which writes nothing. */
+  peek?(value: unknown): number;
   /** What is stored when a literal leaves the slot out. @throws TypeMismatchError when there is no such value */
   ownDefault(): OwnedBits;
   /** Store over undefined memory. */

@@ -1,6 +1,7 @@
 /** What everything on JavaScript's side of one heap shares. */
 import type { Core } from "../gc/core.js";
-import { HeapDisposedError } from "../memory/errors.js";
+import { HeapBusyError, HeapDisposedError } from "../memory/errors.js";
+import { CONTROL_DEFERRED, CONTROL_USER_CODE } from "../memory/layout.js";
 import type { Binder } from "./bind.js";
 import { Callbacks } from "./callbacks.js";
 import { FinalizerRegistry } from "./finalize.js";
@@ -8,6 +9,7 @@ import { ForeignTable } from "./foreign.js";
 import type { HandleTracker } from "./handle.js";
 import type { Heap } from "./heap.js";
 import { PoolTable } from "./pool.js";
+import type { Sharing } from "./sharing.js";
 import type { View } from "./view.js";
 
 export class Context {
@@ -22,6 +24,8 @@ export class Context {
   /** High word of the `any` value that a codec's `own` returned last (codec.ts). */
   ownedHigh = 0;
   isDisposed = false;
+  /** What a shared heap has beside. */
+  sharing: Sharing | undefined = undefined;
   /** The heap is being shut down: doing so again has no effect. */
   isEnding = false;
   /**
@@ -49,8 +53,29 @@ export class Context {
   }
 
   /** @throws HeapDisposedError */
-  requireOpen(): void {
+  requireAlive(): void {
     if (this.isDisposed) throw new HeapDisposedError();
+  }
+
+  /** Before anything is changed. @throws HeapDisposedError, and LockError without an exclusive guard of a shared heap */
+  requireOpen(): void {
+    this.requireAlive();
+    this.sharing?.requireWriting();
+  }
+
+  /** Before anything that needs the heap whole. @param verb "saved", for the message @throws HeapBusyError */
+  requireIdle(verb: string): void {
+    const { trigger, memory } = this.core;
+    if (trigger.isCollecting) throw new HeapBusyError(verb, "a collection");
+    if (memory.i32[CONTROL_USER_CODE] > 0 || memory.i32[CONTROL_DEFERRED] !== 0)
+      throw new HeapBusyError(verb, "a death, a finalizer or a callback");
+    if (this.isInside) throw new HeapBusyError(verb, "an operation that has called the program back");
+  }
+
+  /** Before anything is read. @throws HeapDisposedError, and LockError without a guard of a shared heap */
+  requireReadable(): void {
+    this.requireAlive();
+    this.sharing?.requireReading();
   }
 
   /**

@@ -11,7 +11,7 @@ export function defineForeign(type: BoundType): void {
   const { context } = type;
   const prototype = Object.create(ForeignView.prototype) as object;
   const recordOf = (view: View): ForeignRecord =>
-    context.foreign.recordOf(addressOf(view)) ?? gone(context.foreign.tombstoneOf(addressOf(view)));
+    context.foreign.recordOf(addressOf(view)) ?? gone(context, addressOf(view));
   hide(prototype, "@type", type);
   Object.defineProperties(prototype, {
     value: {
@@ -41,6 +41,7 @@ export function defineForeign(type: BoundType): void {
     if (!isLive(this)) return "[foreign: not alive]";
     const record = context.foreign.recordOf(this["@address"]);
     if (record !== undefined) return `foreign ${inspect(record.value, options)}`;
+    if (context.foreign.otherThreadOf(this["@address"]) !== undefined) return "foreign { of another thread }";
     const tombstone = context.foreign.tombstoneOf(this["@address"]);
     return tombstone === undefined ? "foreign { disposed }" : `foreign { tombstone: ${tombstone.value} }`;
   });
@@ -51,7 +52,13 @@ export function defineForeign(type: BoundType): void {
 
 type Inspect = (value: unknown, options: object) => string;
 
-function gone(tombstone: Tombstone | undefined): never {
+function gone({ foreign, sharing }: Context, object: Address): never {
+  const thread = foreign.otherThreadOf(object);
+  if (thread !== undefined)
+    throw new WrongThreadError(
+      `The value behind this foreign reference belongs to thread ${sharing!.nameOf(thread)}, which adopted it: only there it can be used, and there it is disposed.`,
+    );
+  const tombstone = foreign.tombstoneOf(object);
   if (tombstone !== undefined) throw new TombstoneError(tombstone.value, tombstone.disposer);
   throw new UseAfterReleaseError(
     "VALUE_DISPOSED",

@@ -143,16 +143,27 @@ export class ForeignTable {
   private enter(record: ForeignRecord): void {
     const number = this.freeNumbers.pop() ?? this.records.length;
     this.records[number] = record;
-    this.i32[record.object + FOREIGN_NUMBER] = number;
+    this.i32[record.object + FOREIGN_NUMBER] = number | (this.thread << HOST_NUMBER_SHIFT);
     this.i32[CONTROL_FOREIGN]++;
     if (this.waiting !== undefined) this.late.push(record);
     if (isComparable(record.value)) adopted.set(record.value, record);
     if (record.traverse !== undefined) this.held.add(record);
   }
 
-  /** What stands behind a foreign object; undefined once that is disposed. */
+  /** What stands behind a foreign object; undefined once that is disposed, and where it is another thread's. */
   recordOf(object: Address): ForeignRecord | undefined {
-    return this.records[this.i32[object + FOREIGN_NUMBER]];
+    const number = this.i32[object + FOREIGN_NUMBER];
+    return threadOf(number) === this.thread ? this.records[number & HOST_NUMBER_MAX] : undefined;
+  }
+
+  /** The thread whose value stands behind a foreign object, if that is another one. */
+  otherThreadOf(object: Address): number | undefined {
+    const thread = threadOf(this.i32[object + FOREIGN_NUMBER]);
+    return this.i32[object + FOREIGN_NUMBER] === 0 || thread === this.thread ? undefined : thread;
+  }
+
+  private get thread(): number {
+    return this.context.sharing?.thread ?? 0;
   }
 
   /** What stands where a value of a saved heap stood. */
@@ -167,8 +178,9 @@ export class ForeignTable {
 
   /** What a saved heap says of the value behind an object; null: it is disposed. */
   nameOf(object: Address, number: number): Tombstone | null {
-    const record = this.records[number];
-    if (record === undefined) return this.tombstones.get(object) ?? null;
+    const record = this.recordOf(object);
+    if (this.otherThreadOf(object) !== undefined) return { value: "a value of another thread", disposer: "unknown" };
+    if (record === undefined || number === 0) return this.tombstones.get(object) ?? null;
     return { value: kindName(record.value), disposer: record.disposer };
   }
 
@@ -226,11 +238,28 @@ export class ForeignTable {
   private end(object: Address, expected?: ForeignRecord): void {
     const { i32 } = this;
     const number = i32[object + FOREIGN_NUMBER];
-    const record = this.records[number];
+    const other = this.otherThreadOf(object);
+    const record = this.recordOf(object);
     this.tombstones.delete(object);
+    if (other !== undefined) {
+      i32[object + FOREIGN_NUMBER] = 0;
+      i32[CONTROL_FOREIGN]--;
+      this.context.sharing!.post(other, MAIL_DISPOSE, number);
+      return;
+    }
     if (record === undefined || (expected !== undefined && record !== expected)) return;
     i32[object + FOREIGN_NUMBER] = 0;
     i32[CONTROL_FOREIGN]--;
+    this.endRecord(number & HOST_NUMBER_MAX, record);
+  }
+
+  /** Another thread has ended a foreign object of this one's. */
+  endPosted(number: number): void {
+    const record = this.records[number & HOST_NUMBER_MAX];
+    if (record !== undefined) this.endRecord(number & HOST_NUMBER_MAX, record);
+  }
+
+  private endRecord(number: number, record: ForeignRecord): void {
     this.records[number] = undefined;
     this.freeNumbers.push(number);
     this.count(-record.bytes);

@@ -127,7 +127,7 @@ export class HandleTracker {
 
   /** The same, of a borrow that nobody else has. Recording its line may run user code: the heap must be whole. */
   takeOver(borrow: View): View {
-    this.i32[CONTROL_ROOT_COUNT]++;
+    this.countHandle(borrow["@address"], 1);
     borrow["@owner"] = OWNED;
     if (!this.isNoting) return borrow;
     const sampler = this.isSampling ? this.otherSamplers[borrow["@type"].id] : undefined;
@@ -139,8 +139,7 @@ export class HandleTracker {
   /** A handle of a loaded heap, with the line that had made it in the heap that was saved, if lines are kept here at all. */
   restore(type: BoundType, object: Address, madeAt: string): View {
     if (!this.options.isRecording) return this.own(type, object);
-    this.i32[CONTROL_ROOT_COUNT]++;
-    this.countRoot(object, 1);
+    this.hold(object);
     const handle = new type.View(object, this.i32[object + HEADER_SERIAL]);
     const record = this.watch(handle, madeAt) as RecordedHandle;
     record.notesRelease = true;
@@ -151,19 +150,28 @@ export class HandleTracker {
 
   /** A reference that JavaScript holds without a handle: a pool's to what is in it. */
   hold(object: Address): void {
-    this.i32[CONTROL_ROOT_COUNT]++;
+    this.countHandle(object, 1);
     this.countRoot(object, 1);
   }
 
   /** The opposite of `hold`; the reference is the caller's again. */
   letGo(object: Address): void {
-    this.i32[CONTROL_ROOT_COUNT]--;
+    this.countHandle(object, -1);
     this.countRoot(object, -1);
   }
 
+  /** A reference that a handle holds has come or gone. */
+  private countHandle(object: Address, change: number): void {
+    const { sharing } = this.context;
+    if (sharing === undefined) this.i32[CONTROL_ROOT_COUNT] += change;
+    else sharing.countRoot(object, change);
+  }
+
+  /** The same for the verifier, who asks whose handles they are. A shared heap keeps that in its memory. */
+
   private countRoot(object: Address, change: number): void {
     const { roots } = this;
-    if (roots === undefined) return;
+    if (roots === undefined || this.context.sharing !== undefined) return;
     const count = (roots.get(object) ?? 0) + change;
     if (count > 0) roots.set(object, count);
     else roots.delete(object);
@@ -180,7 +188,7 @@ export class HandleTracker {
     const { decref } = this.context.core.counts;
     const { i32 } = this;
     const forget = (handle: View) => this.forget(handle);
-    const counts = this.roots !== undefined;
+    const counts = this.roots !== undefined || this.context.sharing !== undefined;
     return compile(
       { i32, decref, releaseTwice, markReleased, forget, OWNED },
       `/* type ${type.id} */ return function release() {
@@ -219,25 +227,29 @@ export class HandleTracker {
     const { leaked } = this;
     const releases = this.options.releasesLeaked;
     const releaseLeaked = () => this.releaseLeaked();
+    const isShared = context.sharing !== undefined;
+    const enter = (address: Address) => context.sharing!.countRoot(address, 1);
     return compile(
-      { i32, context, create, View, OWNED, descriptor, check, note, leaked, releaseLeaked },
+      { i32, context, create, View, OWNED, descriptor, check, note, leaked, releaseLeaked, enter },
       `/* type ${type.id} */ return function make(type, init) {
+        ${isShared ? "context.requireOpen();" : ""}
         ${releases ? "if (leaked.length > 0) releaseLeaked();" : ""}
         if (type !== descriptor) check(type);
         const address = create(init);
         if (context.isDisposed) context.requireOpen(); // by a getter of the literal
-        i32[${CONTROL_ROOT_COUNT}]++;
+        ${isShared ? "enter(address);" : `i32[${CONTROL_ROOT_COUNT}]++;`}
         const handle = new View(address, i32[address + ${HEADER_SERIAL}]);
         handle["@owner"] = OWNED;
         ${note === undefined ? "" : "note(handle);"}
         return handle;
       }`,
       () => (other: unknown, init: unknown) => {
+        if (isShared) context.requireOpen();
         if (leaked.length > 0) releaseLeaked();
         if (other !== descriptor) check(other);
         const address = create(init);
         context.requireOpen();
-        i32[CONTROL_ROOT_COUNT]++;
+        this.countHandle(address, 1);
         const handle = new View(address, i32[address + HEADER_SERIAL]);
         handle["@owner"] = OWNED;
         note?.(handle);
@@ -302,19 +314,33 @@ export class HandleTracker {
   private forget(handle: View): void {
     const owner = handle["@owner"];
     const address = handle["@address"];
-    if (owner === BORROWED)
-      throw new InvalidArgumentError(
-        `This reference to a ${handle["@type"].name} is borrowed: it owns nothing that could be released.`,
-      );
+    if (owner === BORROWED) refuseBorrow(handle);
     markReleased(handle);
-    this.countRoot(address, -1);
-    if (typeof owner !== "symbol") {
-      this.records.delete(owner as RecordedHandle);
-      this.registry?.unregister(owner);
-    }
-    this.i32[CONTROL_ROOT_COUNT]--;
+    this.letGo(address);
+    this.forgetRecord(owner);
     this.context.core.counts.decref(address);
     if (typeof owner !== "symbol" && owner.notesRelease) owner.releasedAt = captureSite();
+  }
+
+  private forgetRecord(owner: symbol | HandleRecord): void {
+    if (typeof owner === "symbol") return;
+    this.records.delete(owner as RecordedHandle);
+    this.registry?.unregister(owner);
+  }
+
+  /**
+   * The JavaScript half of a release, where nothing may be written: the handle is done with, its reference is the caller's. The
+   * object lives as long as that, so its serial need not be asked.
+   * @throws DoubleReleaseError, InvalidArgumentError for a borrow
+   */
+  giveUp(handle: View): Address {
+    const owner = handle["@owner"];
+    if (handle["@serial"] === RELEASED) releaseTwice(handle);
+    if (owner === BORROWED) refuseBorrow(handle);
+    markReleased(handle);
+    this.forgetRecord(owner);
+    if (typeof owner !== "symbol" && owner.notesRelease) owner.releasedAt = captureSite();
+    return handle["@address"];
   }
 
   private noteDropped(record: HandleRecord): void {
@@ -371,6 +397,12 @@ export class HandleTracker {
     };
     this.context.callBack("heap.onLeakedHandle", () => this.context.heap.onLeakedHandle(leak));
   }
+}
+
+function refuseBorrow(view: View): never {
+  throw new InvalidArgumentError(
+    `This reference to a ${view["@type"].name} is borrowed: it owns nothing that could be released.`,
+  );
 }
 
 /** The first change of a release: where it is refused, nothing has happened. */

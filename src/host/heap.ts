@@ -139,13 +139,13 @@ export class Heap implements Disposable {
    * @throws HeapBusyError inside a collection, a finalizer or a callback; InvalidArgumentError; what the file or stream throws
    */
   async save(target: string | URL | ByteSink, options: SaveOptions = {}): Promise<void> {
-    this.context.requireOpen();
+    this.context.requireReadable();
     await writePieces(target, imagePieces(this.context, options));
   }
 
   /** What `save` would write, in memory. @throws as `save` */
   saveBytes(options: SaveOptions = {}): Uint8Array {
-    this.context.requireOpen();
+    this.context.requireReadable();
     const pieces = copyPieces(imagePieces(this.context, options));
     const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
     let end = 0;
@@ -245,12 +245,12 @@ export class Heap implements Disposable {
 
   /** Bytes that the adopted values hold outside the heap, as they were told. O(1). */
   get adoptedBytes(): number {
-    this.context.requireOpen();
+    this.context.requireReadable();
     return this.context.foreign.bytes;
   }
   /** How many adopted values have not been disposed. O(1). */
   get adoptedCount(): number {
-    this.context.requireOpen();
+    this.context.requireReadable();
     return this.context.foreign.size;
   }
 
@@ -270,12 +270,12 @@ export class Heap implements Disposable {
 
   /** Bytes taken from the reservation: pages in use and the heap's own tables, slack included. */
   get bytesUsed(): number {
-    this.context.requireOpen();
+    this.context.requireReadable();
     return this.context.core.allocator.bytesUsed;
   }
   /** Bytes of address space reserved: the most that `bytesUsed` can come to. */
   get bytesReserved(): number {
-    this.context.requireOpen();
+    this.context.requireAlive();
     return this.context.core.memory.maximumBytes;
   }
 

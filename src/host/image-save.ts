@@ -2,18 +2,16 @@
 import { ImageWriter } from "../gc/image-write.js";
 import { heldFromOutside } from "../gc/roots.js";
 import { bytesOf, Checksum } from "../memory/checksum.js";
-import { HeapBusyError, InvalidArgumentError } from "../memory/errors.js";
+import { InvalidArgumentError } from "../memory/errors.js";
 import {
   type Address,
   CONTROL_BYTE_THRESHOLD,
   CONTROL_COUNTS,
-  CONTROL_DEFERRED,
   CONTROL_FIRST_PAGE,
   CONTROL_LONG_LIVED_PENDING,
   CONTROL_LONG_LIVED_TOTAL,
   CONTROL_STATS,
   CONTROL_THRESHOLDS,
-  CONTROL_USER_CODE,
   FOREIGN_NUMBER,
   IMAGE_HEADER_CHECKSUM,
   IMAGE_HEADER_FIRST_PAGE,
@@ -78,7 +76,7 @@ export interface Metadata {
  * @throws HeapBusyError, InvalidArgumentError
  */
 export function* imagePieces(context: Context, options: SaveOptions): IterableIterator<Uint8Array> {
-  requireIdle(context);
+  context.requireIdle("saved");
   const roots = rootsOf(context, options);
   const writer = new ImageWriter(
     context.core,
@@ -108,14 +106,6 @@ function unusedWords({ binder, core }: Context): (typeId: number) => readonly nu
   return (typeId) =>
     byId.get(typeId) ??
     (core.memory.i32[core.types.descriptor(typeId) + TYPE_KIND] === KIND_LIST ? LIST_UNUSED : []);
-}
-
-function requireIdle(context: Context): void {
-  const { trigger, memory } = context.core;
-  if (trigger.isCollecting) throw new HeapBusyError("saved", "a collection");
-  if (memory.i32[CONTROL_USER_CODE] > 0 || memory.i32[CONTROL_DEFERRED] !== 0)
-    throw new HeapBusyError("saved", "a death, a finalizer or a callback");
-  if (context.isInside) throw new HeapBusyError("saved", "an operation that has called the program back");
 }
 
 function rootsOf(context: Context, options: SaveOptions): SavedRoot[] {

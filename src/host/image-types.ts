@@ -4,7 +4,6 @@
  */
 import { ImageError, InvalidArgumentError, LayoutMismatchError } from "../memory/errors.js";
 import { hashText } from "../object/string.js";
-import type { BoundType } from "./bind.js";
 import { makePlan, markGc, type Plan, typeLayout } from "./bind.js";
 import { structFields, typeText } from "./fields.js";
 import type { Descriptor, ObjectDescriptor, StructDescriptor } from "./schema.js";
@@ -46,7 +45,9 @@ export function invalid(what: string): never {
 
 // -- saving -------------------------------------------------------------------------------------
 
-export function describeTypes(types: readonly BoundType[]): TypeEntry[] {
+export function describeTypes(
+  types: readonly { readonly descriptor: ObjectDescriptor; readonly hash: number }[],
+): TypeEntry[] {
   return types.map(({ descriptor, hash }) =>
     descriptor["@kind"] === "struct"
       ? { struct: descriptor.typeName, fields: describeFields(descriptor), ...optionsOf(descriptor), hash }
@@ -85,6 +86,21 @@ function treeOf(descriptor: Descriptor): TypeTree {
   }
 }
 
+/** How messages speak of where the types come from. */
+export interface Origin {
+  readonly verb: string;
+  /** "was", of a heap that was saved; "is", of one that is shared. */
+  readonly was: string;
+  readonly when: string;
+  readonly other: string;
+}
+const SAVED: Origin = {
+  verb: "Heap.load",
+  was: "was",
+  when: "when the heap was saved",
+  other: "the one that was saved",
+};
+
 // -- loading ------------------------------------------------------------------------------------
 
 /**
@@ -93,9 +109,9 @@ function treeOf(descriptor: Descriptor): TypeTree {
  * @param classes structs of the program, for those of the same name
  * @throws ImageError, and LayoutMismatchError for a class whose fields are not those that were saved
  */
-export function planTypes(entries: unknown, classes: readonly unknown[]): Plan[] {
+export function planTypes(entries: unknown, classes: readonly unknown[], origin = SAVED): Plan[] {
   if (!Array.isArray(entries)) return invalid("it has no list of types");
-  const resolver = new Resolver(entries, givenStructs(classes));
+  const resolver = new Resolver(entries, givenStructs(classes, origin), origin);
   const descriptors = entries.map((entry) => resolver.descriptorOf(entry));
   const known = new Set<unknown>(descriptors);
   if (known.size !== descriptors.length) invalid("a type is listed twice");
@@ -115,24 +131,24 @@ export function planTypes(entries: unknown, classes: readonly unknown[]): Plan[]
         if (!known.has(target))
           invalid(`${typeText(descriptor)} leads to ${typeText(target)}, which is not listed`);
   markGc(plans, () => undefined);
-  for (const [index, plan] of plans.entries()) checkHash(plan, entries[index].hash);
+  for (const [index, plan] of plans.entries()) checkHash(plan, entries[index].hash, origin);
   return plans;
 }
 
-function checkHash(plan: Plan, saved: unknown): void {
+function checkHash(plan: Plan, saved: unknown, { other }: Origin): void {
   if (saved === hashText(typeLayout(plan).description)) return;
   const text = typeText(plan.descriptor);
   if (plan.descriptor["@kind"] !== "struct") invalid(`the layout of ${text} has another hash`);
-  throw new LayoutMismatchError(text, undefined, "its fields have the same types, but lie at other places");
+  throw new LayoutMismatchError(text, undefined, "its fields have the same types, but lie at other places", other);
 }
 
 /** The structs that a program has given and all that they lead to, by name. */
-function givenStructs(classes: readonly unknown[]): Map<string, StructDescriptor> {
+function givenStructs(classes: readonly unknown[], { verb }: Origin): Map<string, StructDescriptor> {
   const given = new Map<string, StructDescriptor>();
   const queue: ObjectDescriptor[] = classes.map((type) => {
-    const descriptor = schema.describe(type, "A type given to Heap.load");
+    const descriptor = schema.describe(type, `A type given to ${verb}`);
     if (!schema.isObjectDescriptor(descriptor))
-      throw new InvalidArgumentError(`Heap.load takes structs as types, got ${typeText(descriptor)}.`);
+      throw new InvalidArgumentError(`${verb} takes structs as types, got ${typeText(descriptor)}.`);
     return descriptor;
   });
   const seen = new Set<ObjectDescriptor>([schema.foreignDescriptor]);
@@ -142,7 +158,7 @@ function givenStructs(classes: readonly unknown[]): Map<string, StructDescriptor
     if (next["@kind"] === "struct") {
       const other = given.get(next.typeName);
       if (other !== undefined)
-        throw new InvalidArgumentError(`Two structs given to Heap.load are called "${next.typeName}".`);
+        throw new InvalidArgumentError(`Two structs given to ${verb} are called "${next.typeName}".`);
       given.set(next.typeName, next);
     }
     const slots = next["@kind"] === "struct" ? structFields(next) : makePlan(next).slots;
@@ -154,13 +170,13 @@ function givenStructs(classes: readonly unknown[]): Map<string, StructDescriptor
 class Resolver {
   private readonly structs = new Map<string, StructDescriptor>();
 
-  constructor(entries: readonly unknown[], given: ReadonlyMap<string, StructDescriptor>) {
+  constructor(entries: readonly unknown[], given: ReadonlyMap<string, StructDescriptor>, origin: Origin) {
     for (const entry of entries) {
       const saved = structEntry(entry);
       if (saved === undefined) continue;
       if (this.structs.has(saved.struct)) invalid(`the struct ${schema.show(saved.struct)} is listed twice`);
       const known = given.get(saved.struct);
-      this.structs.set(saved.struct, known === undefined ? this.makeStruct(saved) : checkClass(known, saved));
+      this.structs.set(saved.struct, known === undefined ? this.makeStruct(saved) : checkClass(known, saved, origin));
     }
   }
 
@@ -251,37 +267,29 @@ function structEntry(entry: unknown): SavedStruct | undefined {
 }
 
 /** @throws LayoutMismatchError naming the first field that differs */
-function checkClass(known: StructDescriptor, saved: SavedStruct): StructDescriptor {
+function checkClass(known: StructDescriptor, saved: SavedStruct, origin: Origin): StructDescriptor {
+  const { was, when } = origin;
   const here = describeFields(known);
   const { struct: name, fields } = saved;
+  const refuse = (field: string | undefined, detail: string): never => {
+    throw new LayoutMismatchError(name, field, detail, origin.other);
+  };
   for (let index = 0; index < Math.max(here.length, fields.length); index++) {
     const [field, type] = here[index] ?? [];
     const [savedField, savedType] = fields[index] ?? [];
     if (field === undefined)
-      throw new LayoutMismatchError(name, savedField, `the field ${savedField} is missing here`);
+      refuse(savedField, `the field ${savedField} is missing here`);
     if (savedField === undefined)
-      throw new LayoutMismatchError(name, field, `the field ${field} was not there when the heap was saved`);
+      refuse(field, `the field ${field} ${was} not there ${when}`);
     if (field !== savedField)
-      throw new LayoutMismatchError(
-        name,
-        field,
-        `where ${field} stands here, ${savedField} stood when the heap was saved`,
-      );
+      refuse(field, `where ${field} stands here, ${savedField} ${was} ${when}`);
     if (JSON.stringify(type) !== JSON.stringify(savedType))
-      throw new LayoutMismatchError(
-        name,
-        field,
-        `the field ${field} is ${treeText(type)} here and was ${treeText(savedType)} when the heap was saved`,
-      );
+      refuse(field, `the field ${field} is ${treeText(type)} here and ${was} ${treeText(savedType)} ${when}`);
   }
   for (const option of ["weakrefs", "cyclic"] as const) {
     const value = optionsOf(known)[option];
     if (value !== saved[option])
-      throw new LayoutMismatchError(
-        name,
-        undefined,
-        `its option ${option} is ${value} here and was ${saved[option]}`,
-      );
+      refuse(undefined, `its option ${option} is ${value} here and ${was} ${saved[option]}`);
   }
   return known;
 }

@@ -85,7 +85,9 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
 
   /** `optional(f64)` and the like hold less than `any` does. */
   function checkScalar(key: unknown): void {
-    if (spec.scalar !== undefined) codec.disown(codec.own(key));
+    // Looking up writes nothing: others may be reading.
+    if (spec.scalar === undefined || (spec.scalar.slot === SLOT_STR && typeof key === "string")) return;
+    codec.disown(codec.own(key));
   }
 
   function preparePair(key: unknown): void {
@@ -96,12 +98,8 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
       prepared.first = Number.isNaN(key) ? 0 : scratchI32[0];
       prepared.second = Number.isNaN(key) ? NAN_HIGH : scratchI32[1];
     } else {
-      // The codec checks the value and gives its words; the reference it takes is not needed yet.
-      const low = codec.own(key) as number;
-      const high = context.ownedHigh;
-      prepared.first = low;
-      prepared.second = high;
-      if (high === TAG_OBJECT) i32[low]--;
+      prepared.first = codec.peek === undefined ? (codec.own(key) as number) : codec.peek(key);
+      prepared.second = context.ownedHigh;
     }
     prepared.hash = hashPair(prepared.first, prepared.second);
   }
@@ -110,13 +108,12 @@ export function createKeyCodec(type: BoundType, where: string): KeyCodec {
     // The codec would build an object from a literal: one that nobody could look up, and that a lookup would leak.
     if (slot === SLOT_REF && typeof key === "object" && key !== null && asView(key) === undefined)
       throw new TypeMismatchError(`${where} must be an object that exists already, got ${show(key)}.`);
-    const owned = codec.own(key) as number;
+    const owned = slot === SLOT_REF ? codec.peek!(key) : (codec.own(key) as number);
     if (slot === SLOT_F32) {
       scratchF32[0] = owned;
       if (scratchF32[0] === 0) scratchF32[0] = 0; // -0 is 0, as in a Map, and so is what rounds to it
       prepared.first = Number.isNaN(owned) ? NAN_HIGH : scratchI32[0];
     } else prepared.first = owned | 0;
-    if (slot === SLOT_REF && owned !== 0) i32[owned]--;
     prepared.second = hashWord(prepared.first);
     prepared.hash = prepared.second;
   }

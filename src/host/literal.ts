@@ -151,7 +151,9 @@ export function ownText(type: BoundType, index: number, own: string): string {
   if (spec.slot === SLOT_I32)
     return `if (typeof v === "number" && v === (v | 0)) ${x} = v | 0; else { ${own} }`;
   if (spec.slot !== SLOT_REF || !hasOneTarget(spec)) return own;
-  const isSame = `v["@type"] === target${index} && i32[v["@address"] + ${HEADER_SERIAL}] === v["@serial"]`;
+  const isLive = `i32[v["@address"] + ${HEADER_SERIAL}] === v["@serial"]`;
+  // In a shared heap the codec decides whether the view's guard is still in force.
+  const isSame = type.context.sharing === undefined ? `v["@type"] === target${index} && ${isLive}` : "false";
   const take = `if (${isSame}) { ${x} = v["@address"]; i32[${x} + ${HEADER_REFCOUNT}]++; } else { ${own} }`;
   return spec.isOptional ? `if (v !== null) { ${take} }` : `if (v !== null) { ${take} } else { ${own} }`;
 }

@@ -20,7 +20,9 @@ function refuse(message: string): never {
 export function retain<R extends Borrowed>(ref: R): Handle<R> {
   const view = requireView(ref, "retain");
   const address = addressOf(view);
-  view["@type"].context.core.counts.incref(address);
+  const { context } = view["@type"];
+  if (context.sharing === undefined) context.core.counts.incref(address);
+  else context.sharing.incref(address);
   return view["@type"].handle(address) as unknown as Handle<R>;
 }
 

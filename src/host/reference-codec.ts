@@ -6,7 +6,7 @@ import { type Codec, mismatch } from "./codec.js";
 import type { Context } from "./context.js";
 import { type SlotSpec, typeText } from "./fields.js";
 import { show } from "./schema.js";
-import { asView, isLive, stale, type View } from "./view.js";
+import { addressOf, asView, isLive, stale, type View } from "./view.js";
 
 export function referenceCodec(context: Context, spec: SlotSpec, where: string): Codec {
   const { i32 } = context.core.memory;
@@ -17,6 +17,13 @@ export function referenceCodec(context: Context, spec: SlotSpec, where: string):
   return {
     read,
     own,
+    peek: (value) => {
+      const view = asView(value);
+      if (view === undefined)
+        return value === null && spec.isOptional ? 0 : mismatch(where, expectedReference(spec), value);
+      const isAllowed = targets.length > 0 ? targets.includes(view["@type"]) : view["@type"].context === context;
+      return isAllowed ? addressOf(view) : refuseReference(context, spec, where, view);
+    },
     ownDefault: () => {
       if (spec.isOptional) return 0;
       if (!spec.hasDefault)
@@ -38,7 +45,9 @@ export function referenceCodec(context: Context, spec: SlotSpec, where: string):
     holds: (word, value) => {
       const view = asView(value);
       if (view === undefined) return value === null && i32[word] === 0;
-      return isLive(view) && view["@type"].context === context && view["@address"] === i32[word];
+      if (view["@type"].context !== context) return false;
+      context.sharing?.admit(view);
+      return isLive(view) && view["@address"] === i32[word];
     },
   };
 }
@@ -76,6 +85,7 @@ function ownReference(
   const { i32 } = context.core.memory;
   const target = targets[0];
   const isSingle = targets.length === 1;
+  const { sharing } = context;
   const allows = (type: BoundType | undefined) =>
     targets.length > 0 ? targets.includes(type as BoundType) : type?.context === context;
   return (value) => {
@@ -83,6 +93,7 @@ function ownReference(
       const type = (value as View)["@type"];
       if (isSingle ? type === target : allows(type)) {
         const object = (value as View)["@address"];
+        if (sharing !== undefined) sharing.admit(value as View);
         if (i32[object + HEADER_SERIAL] !== (value as View)["@serial"]) stale(value as View);
         i32[object + HEADER_REFCOUNT]++;
         return object;

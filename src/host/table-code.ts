@@ -185,7 +185,7 @@ function findText({ slot, scalar, targets }: SlotSpec, words: number): string {
     case SLOT_REF: {
       const isLive = `key["@type"] === target && i32[key["@address"] + ${HEADER_SERIAL}] === key["@serial"]`;
       const isObject = `typeof key === "object" && key !== null && ${isLive}`;
-      return hasOneTarget({ targets }) ? wordSearch(isObject, `key["@address"]`, words) : "";
+      return hasOneTarget({ targets }) && context.sharing === undefined ? wordSearch(isObject, `key["@address"]`, words) : "";
     }
     default:
       return "";

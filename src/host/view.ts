@@ -65,8 +65,10 @@ export function isLive(view: View): boolean {
   return view["@type"].context.core.memory.i32[view["@address"] + HEADER_SERIAL] === view["@serial"];
 }
 
-/** The address behind a view. @throws UseAfterReleaseError */
+/** The address behind a view. @throws UseAfterReleaseError, and LockError in a shared heap */
 export function addressOf(view: View): Address {
+  const { sharing } = view["@type"].context;
+  if (sharing !== undefined) sharing.admit(view);
   if (!isLive(view)) stale(view);
   return view["@address"];
 }
@@ -75,7 +77,7 @@ export function addressOf(view: View): Address {
 export function stale(view: View): never {
   const { context } = view["@type"];
   const name = plainText(view["@type"].name);
-  context.requireOpen();
+  context.requireAlive();
   if (view["@serial"] !== RELEASED)
     throw new UseAfterReleaseError(
       "STALE_REFERENCE",

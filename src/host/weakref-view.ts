@@ -24,7 +24,8 @@ export function defineWeakref(type: BoundType): void {
   hide(prototype, "deref", function (this: View) {
     const target = weakrefs.target(addressOf(this));
     if (target === 0) return undefined;
-    counts.incref(target);
+    if (context.sharing === undefined) counts.incref(target);
+    else context.sharing.incref(target);
     return context.binder.typeOf(target).handle(target);
   });
   Object.defineProperty(prototype, "alive", {

@@ -38,7 +38,7 @@ import { describeTypes, type TypeInfo, typeNameStrings } from "./type-info.js";
  */
 export function copyGraph(context: Context): ObjectGraph {
   const outside = findHolds(context);
-  context.requireOpen(); // user code may have ended the heap
+  context.requireReadable(); // user code may have ended the heap
   return new GraphCopy(context, outside).run();
 }
 

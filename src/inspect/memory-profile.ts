@@ -73,7 +73,7 @@ export function profileLines<R>(
 export function profileLines<R>(heap: Heap, run: () => R, options?: LineProfileOptions): LineProfile<R>;
 export function profileLines(heap: Heap, run: () => unknown, options: LineProfileOptions = {}): unknown {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireAlive();
   requireFunction(run, "What profileLines runs");
   requireOptions(options, "profileLines");
   const { functions = [run] } = options;

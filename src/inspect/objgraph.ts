@@ -262,7 +262,7 @@ function heapOf(ref: Borrowed): Heap {
 
 function contextOf(heap: Heap): Context {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireReadable();
   return context;
 }
 

@@ -23,7 +23,7 @@ export interface Root {
  */
 export function roots(heap: Heap): Root[] {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireReadable();
   return [...context.handles.records].map(({ type, address, madeAt }) => ({
     object: type.view(address) as unknown as Borrowed,
     typeName: type.name,
@@ -55,7 +55,7 @@ export interface RootGroup extends RootHold {
  */
 export function rootGroups(heap: Heap): RootGroup[] {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireReadable();
   const graph = copyGraph(context);
   const groups = new Map<string, RootGroup>();
   for (let edge = 0; edge < graph.firstEdge[1]; edge++) {

@@ -103,7 +103,7 @@ export class HeapSnapshot {
   object(node: number): Borrowed | undefined {
     const { address, serial } = this.graph;
     const context = Heap.contextOf(this.heap);
-    context.requireOpen();
+    context.requireReadable();
     const at = address[this.check(node)];
     const isSame = at !== 0 && context.core.memory.i32[at + HEADER_SERIAL] === serial[node];
     return isSame && context.binder.isBound(at)
@@ -264,6 +264,6 @@ function adoptedBytesOf(graph: ObjectGraph, node: number): number {
  */
 export function takeSnapshot(heap: Heap): HeapSnapshot {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireReadable();
   return new HeapSnapshot(heap, copyGraph(context));
 }

@@ -199,7 +199,7 @@ export class Timeline implements Disposable {
  */
 export function timeline(heap: Heap, options: TimelineOptions = {}): Timeline {
   const context = Heap.contextOf(heap);
-  context.requireOpen();
+  context.requireAlive();
   requireOptions(options, "timeline");
   return new Timeline(context, options);
 }

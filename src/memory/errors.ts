@@ -189,8 +189,8 @@ export class LayoutMismatchError extends HeapError {
   readonly typeName: string;
   /** The first field that differs; undefined where an option of the struct does. */
   readonly field: string | undefined;
-  constructor(typeName: string, field: string | undefined, detail: string) {
-    super("LAYOUT_MISMATCH", `The struct "${typeName}" is not the one that was saved: ${detail}.`);
+  constructor(typeName: string, field: string | undefined, detail: string, other = "the one that was saved") {
+    super("LAYOUT_MISMATCH", `The struct "${typeName}" is not ${other}: ${detail}.`);
     this.typeName = typeName;
     this.field = field;
   }

@@ -163,6 +163,8 @@ export const CONTROL_DAMAGED = 112;
 export const CONTROL_PARCELS = 113;
 /** TYPES_HAVE_*: what a collection has to look for. */
 export const CONTROL_TYPES_HAVE = 114;
+/** Shared heaps: a number of its own, by which a thread knows that it has attached it already. */
+export const CONTROL_HEAP_ID = 115;
 export const TYPES_HAVE_TUPLES = 1;
 export const TYPES_HAVE_DICTS = 2;
 export const TYPES_HAVE_FINALIZERS = 4;

@@ -202,6 +202,16 @@ function tryReserve(bytes: number, allocate: typeof allocateBuffer): Memory | un
   }
 }
 
+/** The side bytes of a reservation that is there already. Each thread has its own: they are a collection's. */
+export function reserveSide(bytes: number, allocate = allocateBuffer): SharedArrayBuffer | ArrayBuffer {
+  try {
+    return allocate(bytes / GRANULE_BYTES);
+  } catch (error) {
+    if (error instanceof RangeError) return refuse(bytes / GRANULE_BYTES);
+    throw error;
+  }
+}
+
 function refuse(bytes: number): never {
   throw new OutOfMemoryError(
     bytes,

@@ -11,6 +11,7 @@ import {
   CONTROL_TYPE_CAPACITY,
   CONTROL_TYPE_COUNT,
   CONTROL_TYPE_TABLE,
+  CONTROL_TYPES_HAVE,
   FLAG_OBSERVED,
   FOREIGN_WEAKREFS,
   FOREIGN_WORDS,
@@ -51,6 +52,10 @@ import {
   TYPE_TRAVERSE,
   TYPE_WEAKREF_OFFSET,
   TYPE_WORDS,
+  TYPES_HAVE_DICTS,
+  TYPES_HAVE_FINALIZERS,
+  TYPES_HAVE_POOLS,
+  TYPES_HAVE_TUPLES,
   WEAKREF_WORDS,
 } from "../memory/layout.js";
 import { hashText, type Strings } from "./string.js";
@@ -135,13 +140,6 @@ export class TypeTable {
   private readonly strings: Strings;
   /** Address of the descriptor of type id 0. */
   readonly base: Address;
-  /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
-  hasTuples = false;
-  hasDicts = false;
-  /** Whether a collection has to look for finalizers. */
-  hasFinalizers = false;
-  /** Whether there ever was an instance of a pool. */
-  hasPools = false;
 
   constructor(allocator: Allocator, strings: Strings) {
     this.allocator = allocator;
@@ -152,6 +150,27 @@ export class TypeTable {
     this.write(TYPE_ID_WEAKREF, WEAKREF_LAYOUT, strings.create(WEAKREF_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN, FOREIGN_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN_HOLDER, FOREIGN_HOLDER_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
+  }
+
+  // What is known of all types is in the memory: any thread may have registered them.
+
+  /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
+  get hasTuples(): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_TUPLES) !== 0;
+  }
+  get hasDicts(): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_DICTS) !== 0;
+  }
+  /** Whether a collection has to look for finalizers. */
+  get hasFinalizers(): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_FINALIZERS) !== 0;
+  }
+  /** Whether there ever was an instance of a pool. */
+  get hasPools(): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_POOLS) !== 0;
+  }
+  notePool(): void {
+    this.i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_POOLS;
   }
 
   /** Address of a type's descriptor. */
@@ -215,9 +234,10 @@ export class TypeTable {
     }
     i32[CONTROL_TYPE_COUNT] = first + layouts.length;
     for (const { kind, flags } of layouts) {
-      if (kind === KIND_TUPLE && (flags & TYPE_GC) !== 0) this.hasTuples = true;
-      if (kind === KIND_DICT && (flags & TYPE_GC) !== 0) this.hasDicts = true;
-      if ((flags & TYPE_FINALIZER) !== 0) this.hasFinalizers = true;
+      const isGc = (flags & TYPE_GC) !== 0;
+      if (kind === KIND_TUPLE && isGc) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_TUPLES;
+      if (kind === KIND_DICT && isGc) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_DICTS;
+      if ((flags & TYPE_FINALIZER) !== 0) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_FINALIZERS;
     }
   }
 

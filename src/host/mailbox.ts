@@ -1,0 +1,112 @@
+/**
+ * What other threads have ended here that belongs to this one: values to be disposed, callbacks and finalizers to be called. A
+ * thread's mailbox is a list in the memory, written and emptied under the exclusive lock only.
+ */
+import type { Core } from "../gc/core.js";
+import {
+  type Address,
+  HOST_NUMBER_SHIFT,
+  KIND_STORAGE,
+  THREAD_ATTACHED,
+  THREAD_BELL,
+  THREAD_MAIL,
+  THREAD_MAIL_TAIL,
+  THREAD_STATE,
+} from "../memory/layout.js";
+
+/** A value's foreign object is gone: its number. */
+export const MAIL_DISPOSE = 1;
+/** A weak reference has lost its target: the reference, which the entry holds, and the number of the function. */
+export const MAIL_CALLBACK = 2;
+/** A function will not be called any more: its number. */
+export const MAIL_FORGET = 3;
+/** An object, which the entry holds, has to be finalized. */
+export const MAIL_FINALIZE = 4;
+
+const ENTRY_WORDS = 3;
+const ENTRIES_MIN = 85;
+
+export interface Mail {
+  readonly kind: number;
+  readonly first: number;
+  readonly second: number;
+}
+
+/** The thread that a number of a foreign value or of a callback belongs to. */
+export function threadOf(number: number): number {
+  return number >>> HOST_NUMBER_SHIFT;
+}
+
+/** Whether a mail's first number is an object that the mail holds. */
+export function holdsObject(kind: number): boolean {
+  return kind === MAIL_CALLBACK || kind === MAIL_FINALIZE;
+}
+
+export class Mailbox {
+  private readonly core: Core;
+  private readonly i32: Int32Array;
+  private readonly record: Address;
+
+  /** @param record of the thread that it belongs to */
+  constructor(core: Core, record: Address) {
+    this.core = core;
+    this.i32 = core.memory.i32;
+    this.record = record;
+  }
+
+  get isEmpty(): boolean {
+    return this.i32[this.record + THREAD_MAIL_TAIL] === 0;
+  }
+
+  /**
+   * Post a mail, and take over the reference to the object that it holds. @returns false where the thread is gone, or there is no
+   * memory for it
+   */
+  post(kind: number, first: number, second = 0): boolean {
+    const { i32, record } = this;
+    if (i32[record + THREAD_STATE] !== THREAD_ATTACHED || !this.makeRoom()) return false;
+    const at = i32[record + THREAD_MAIL] + i32[record + THREAD_MAIL_TAIL] * ENTRY_WORDS;
+    i32[at] = kind;
+    i32[at + 1] = first;
+    i32[at + 2] = second;
+    i32[record + THREAD_MAIL_TAIL]++;
+    Atomics.add(i32, record + THREAD_BELL, 1);
+    return true;
+  }
+
+  /** All mails, which are taken out. The references that they hold are the caller's. */
+  takeAll(): Mail[] {
+    const mails = [...this.all()];
+    this.i32[this.record + THREAD_MAIL_TAIL] = 0;
+    return mails;
+  }
+
+  *all(): IterableIterator<Mail> {
+    const { i32, record } = this;
+    for (let index = 0; index < i32[record + THREAD_MAIL_TAIL]; index++) {
+      const at = i32[record + THREAD_MAIL] + index * ENTRY_WORDS;
+      yield { kind: i32[at], first: i32[at + 1], second: i32[at + 2] };
+    }
+  }
+
+  /** Wake the event loop of its thread, when the lock is free again. */
+  ring(): void {
+    Atomics.notify(this.i32, this.record + THREAD_BELL);
+  }
+
+  private makeRoom(): boolean {
+    const { i32, record, core } = this;
+    const old = i32[record + THREAD_MAIL];
+    const tail = i32[record + THREAD_MAIL_TAIL];
+    if (old !== 0 && (tail + 1) * ENTRY_WORDS <= core.allocator.blockWords(old)) return true;
+    const words = Math.max(ENTRIES_MIN, tail * 2) * ENTRY_WORDS;
+    if (!core.allocator.canAllocate(KIND_STORAGE, words)) return false;
+    const mail = core.allocator.allocate(KIND_STORAGE, words);
+    if (old !== 0) {
+      i32.copyWithin(mail, old, old + tail * ENTRY_WORDS);
+      core.allocator.free(old);
+    }
+    i32[record + THREAD_MAIL] = mail;
+    return true;
+  }
+}
