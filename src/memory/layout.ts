@@ -415,7 +415,7 @@ export const THREAD_MAIL = 7; //        storage block of the mailbox, or 0
 export const THREAD_MAIL_HEAD = 8;
 export const THREAD_MAIL_TAIL = 9;
 export const THREAD_BELL = 10; //       raised when mail comes: what its event loop waits on
-export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded
+export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded; or THREAD_SITE_ASKED
 export const THREAD_IS_BASED = 12; //   1: the handles that were made before share() are in its root table
 export const THREAD_NAME_LENGTH = 13;
 export const THREAD_NAME = 14; //       6 words of Latin-1
@@ -424,6 +424,12 @@ export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;
 /** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */
 export const THREAD_ENDED = 2;
+/** Its end is being reported: its number may still stand in the words of the lock. */
+export const THREAD_ENDING = 3;
+/** In THREAD_SITE_LENGTH: another thread has waited long for this one, which is to record its lines. */
+export const THREAD_SITE_ASKED = -1;
+export const THREAD_NAME_WORDS = THREAD_SITE - THREAD_NAME;
+export const THREAD_SITE_WORDS = THREAD_WORDS - THREAD_SITE;
 
 // -- poison -----------------------------------------------------------------------------------
 

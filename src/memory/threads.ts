@@ -1,0 +1,172 @@
+/**
+ * The thread table of a shared heap: a record for each thread that may be attached (layout.ts draws it). Here are its state and its
+ * texts; roots, ring and mailbox belong to those who fill them.
+ */
+import { ShareError } from "./errors.js";
+import {
+  type Address,
+  THREAD_ATTACHED,
+  THREAD_ENDED,
+  THREAD_ENDING,
+  THREAD_FREE,
+  THREAD_NAME,
+  THREAD_NAME_LENGTH,
+  THREAD_NAME_WORDS,
+  THREAD_SHIFT,
+  THREAD_SITE,
+  THREAD_SITE_ASKED,
+  THREAD_SITE_LENGTH,
+  THREAD_SITE_WORDS,
+  THREAD_STATE,
+  THREAD_WORDS,
+  THREADS_MAX,
+  WORD_BYTES,
+} from "./layout.js";
+import type { HeapLock } from "./lock.js";
+import type { Memory } from "./memory.js";
+
+/** How often a text is read again that is written meanwhile. */
+const READS_MAX = 4;
+
+export class ThreadTable {
+  readonly address: Address;
+  private readonly i32: Int32Array;
+
+  /** @param address of THREADS_MAX * THREAD_WORDS words, all 0 when the heap is shared */
+  constructor(memory: Memory, address: Address) {
+    this.i32 = memory.i32;
+    this.address = address;
+  }
+
+  record(thread: number): Address {
+    return this.address + (thread << THREAD_SHIFT);
+  }
+
+  /** One of the THREAD_ states. */
+  state(thread: number): number {
+    return Atomics.load(this.i32, this.record(thread) + THREAD_STATE);
+  }
+
+  isAttached(thread: number): boolean {
+    return this.state(thread) === THREAD_ATTACHED;
+  }
+
+  /**
+   * Take the first free record. Needs no lock: who has no number yet cannot have one.
+   * @param name for error messages; characters beyond Latin-1 become "?", and what does not fit is cut off
+   * @returns the number of this thread
+   * @throws ShareError TOO_MANY_THREADS
+   */
+  attach(name: string): number {
+    for (let thread = 0; thread < THREADS_MAX; thread++) {
+      const record = this.record(thread);
+      const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, THREAD_ATTACHED);
+      if (state !== THREAD_FREE) continue;
+      this.writeText(
+        record + THREAD_NAME,
+        record + THREAD_NAME_LENGTH,
+        name.slice(0, THREAD_NAME_WORDS * WORD_BYTES),
+      );
+      return thread;
+    }
+    throw new ShareError(
+      "TOO_MANY_THREADS",
+      `This heap has ${THREADS_MAX} threads, which is the most it can have. Report those that have ended with heap.watch(worker), or attach fewer.`,
+    );
+  }
+
+  /**
+   * A thread has ended. Whoever says so first takes away what it has of the lock; its roots are left for the next exclusive owner.
+   * @param lock of the thread that reports
+   * @returns whether the heap is damaged by it; undefined if there was nothing to report
+   */
+  end(thread: number, lock: HeapLock): boolean | undefined {
+    const state = this.record(thread) + THREAD_STATE;
+    if (Atomics.compareExchange(this.i32, state, THREAD_ATTACHED, THREAD_ENDING) !== THREAD_ATTACHED)
+      return undefined;
+    const isDamaged = lock.end(thread);
+    Atomics.store(this.i32, state, THREAD_ENDED);
+    return isDamaged;
+  }
+
+  /** Make the record of an ended thread free again. Exclusive; its storage has been freed. */
+  free(thread: number): void {
+    const record = this.record(thread);
+    this.i32.fill(0, record + THREAD_STATE + 1, record + THREAD_WORDS);
+    Atomics.store(this.i32, record + THREAD_STATE, THREAD_FREE);
+  }
+
+  /** Its name, or its number where it has none. */
+  name(thread: number): string {
+    const record = this.record(thread);
+    const name = this.readText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, THREAD_NAME_WORDS);
+    return name === undefined ? `thread ${thread}` : `"${name}"`;
+  }
+
+  /** The line where it took the lock the last time; undefined if that was not recorded. Any thread may read it, at any time. */
+  site(thread: number): string | undefined {
+    const record = this.record(thread);
+    return this.readText(record + THREAD_SITE, record + THREAD_SITE_LENGTH, THREAD_SITE_WORDS);
+  }
+
+  /** Of this thread itself. A line that is too long loses its beginning: the file and the number stand at its end. */
+  setSite(thread: number, site: string): void {
+    const record = this.record(thread);
+    const length = THREAD_SITE_WORDS * WORD_BYTES;
+    const text = site.length <= length ? site : `...${site.slice(3 - length)}`;
+    this.writeText(record + THREAD_SITE, record + THREAD_SITE_LENGTH, text);
+  }
+
+  /** The line of a guard is not recorded: forget that of the guard before. */
+  clearSite(thread: number): void {
+    const length = this.record(thread) + THREAD_SITE_LENGTH;
+    if (this.i32[length] > 0) this.i32[length] = 0;
+  }
+
+  /** Have another thread record its lines from its next guard on. */
+  askForSite(thread: number): void {
+    Atomics.compareExchange(this.i32, this.record(thread) + THREAD_SITE_LENGTH, 0, THREAD_SITE_ASKED);
+  }
+
+  isAskedForSite(thread: number): boolean {
+    return this.i32[this.record(thread) + THREAD_SITE_LENGTH] === THREAD_SITE_ASKED;
+  }
+
+  /** The length is 0 while the text is being written. */
+  private writeText(from: Address, length: Address, text: string): void {
+    const { i32 } = this;
+    Atomics.store(i32, length, 0);
+    for (let index = 0; index < text.length; index += WORD_BYTES) {
+      let word = 0;
+      for (let byte = 0; byte < WORD_BYTES && index + byte < text.length; byte++) {
+        const code = text.charCodeAt(index + byte);
+        word |= (code > 0xff ? 0x3f : code) << (byte * 8); // "?"
+      }
+      Atomics.store(i32, from + index / WORD_BYTES, word);
+    }
+    Atomics.store(i32, length, text.length);
+  }
+
+  /** Until two readings agree: its thread may be writing. */
+  private readText(from: Address, length: Address, words: number): string | undefined {
+    let last: string | undefined;
+    for (let read = 0; read < READS_MAX; read++) {
+      const text = this.readOnce(from, length, words);
+      if (text === undefined || text === last) return text;
+      last = text;
+    }
+    return undefined;
+  }
+
+  private readOnce(from: Address, length: Address, words: number): string | undefined {
+    const { i32 } = this;
+    const count = Atomics.load(i32, length);
+    if (count <= 0 || count > words * WORD_BYTES) return undefined;
+    let text = "";
+    for (let index = 0; index < count; index++) {
+      const word = Atomics.load(i32, from + Math.floor(index / WORD_BYTES));
+      text += String.fromCharCode((word >>> ((index % WORD_BYTES) * 8)) & 0xff);
+    }
+    return text;
+  }
+}
