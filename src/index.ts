@@ -18,14 +18,17 @@ export type {
   PendingGarbage,
 } from "./host/gc-module.js";
 export { DEBUG } from "./host/gc-module.js";
+export type { LockOptions } from "./host/guard.js";
+export { Guard } from "./host/guard.js";
 export type { LeakedHandle } from "./host/handle.js";
-export type { Checks, HeapOptions } from "./host/heap.js";
 export { Heap } from "./host/heap.js";
 export { IdentityMap } from "./host/identity-map.js";
 export type { ByteSink, ByteSource } from "./host/image-io.js";
 export type { LoadedHeap, LoadOptions } from "./host/image-load.js";
 export type { SaveOptions } from "./host/image-save.js";
+export type { Checks, HeapOptions } from "./host/options.js";
 export { as, id, is, isA, refcount, release, retain, typeName } from "./host/ownership.js";
+export type { Parcel } from "./host/parcel.js";
 export type { Pool, PoolOptions, PoolStats } from "./host/pool.js";
 export {
   any,
@@ -47,6 +50,7 @@ export {
   weak,
 } from "./host/schema.js";
 export type { Scope } from "./host/scope.js";
+export type { AttachOptions, HeapToken } from "./host/share.js";
 export { finalizer, struct } from "./host/struct.js";
 export type * from "./host/types.js";
 export type { WeakKeyDictionary, WeakObjectSet, WeakValueDictionary } from "./host/weak-containers.js";
@@ -65,10 +69,15 @@ export {
   ImageError,
   InvalidArgumentError,
   LayoutMismatchError,
+  LockError,
+  LockTimeoutError,
   OutOfMemoryError,
+  ParcelClaimedError,
   PoolExhaustedError,
   PoolInUseError,
+  ShareError,
   TombstoneError,
   TypeMismatchError,
   UseAfterReleaseError,
+  WrongThreadError,
 } from "./memory/errors.js";

@@ -15,7 +15,7 @@ import {
 import type { Core } from "./core.js";
 
 /** References to one object that come from no object. */
-interface Root {
+export interface Root {
   readonly object: Address;
   readonly count: number;
 }
@@ -63,6 +63,15 @@ export function heldFromOutside(core: Core, except: ReadonlySet<Address>): Addre
   return objects.filter(
     (object) => i32[object + HEADER_REFCOUNT] > internal[object >>> GRANULE_SHIFT] && !except.has(object),
   );
+}
+
+/** Every object that something outside the heap holds, in address order, with the number of such references. O(heap). */
+export function externalReferences(core: Core): Root[] {
+  const { i32 } = core.memory;
+  const { internal, objects } = countInternal(core);
+  return objects
+    .map((object) => ({ object, count: i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT] }))
+    .filter(({ count }) => count > 0);
 }
 
 /** All objects but strings, in address order; and by granule how many references from inside each has. */

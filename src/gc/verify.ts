@@ -110,11 +110,36 @@ class Verifier {
       const kind = i32[type + L.TYPE_KIND];
       check(kind > L.KIND_FREE && kind <= L.KIND_FOREIGN, I4, type, () => `type ${id} has kind ${kind}`);
       this.countReference(i32[type + L.TYPE_NAME], type);
+      if (i32[type + L.TYPE_SCHEMA] !== 0) this.countReference(i32[type + L.TYPE_SCHEMA], type);
       if (i32[type + L.TYPE_EDGES] !== 0)
         this.own(i32[type + L.TYPE_EDGES], type, i32[type + L.TYPE_EDGE_COUNT]);
     }
+    this.verifySharing();
     const reserve = i32[L.CONTROL_RESERVE_CHUNK];
     if (reserve !== 0) this.own(reserve, L.CONTROL_RESERVE_CHUNK, L.CHUNK_WORDS);
+  }
+
+  /** What a shared heap has beside: the thread table, each thread's storage, and parcels. */
+  private verifySharing(): void {
+    const { i32 } = this;
+    const threads = i32[L.CONTROL_THREADS];
+    if (threads !== 0) this.own(threads, L.CONTROL_THREADS, L.THREADS_MAX * L.THREAD_WORDS);
+    for (let thread = 0; threads !== 0 && thread < L.THREADS_MAX; thread++) {
+      const record = threads + thread * L.THREAD_WORDS;
+      const rootsWords = (i32[record + L.THREAD_ROOTS_MASK] + 1) * 2;
+      if (i32[record + L.THREAD_ROOTS] !== 0) this.own(i32[record + L.THREAD_ROOTS], record, rootsWords);
+      if (i32[record + L.THREAD_RING] !== 0) this.own(i32[record + L.THREAD_RING], record, 1);
+      if (i32[record + L.THREAD_MAIL] !== 0)
+        this.own(i32[record + L.THREAD_MAIL], record, i32[record + L.THREAD_MAIL_TAIL] * 3);
+    }
+    const parcels = i32[L.CONTROL_PARCELS];
+    if (parcels === 0) return;
+    const slots = i32[parcels + L.PARCELS_SLOTS];
+    this.own(parcels, L.CONTROL_PARCELS, L.PARCELS_HEADER_WORDS + slots * L.PARCEL_WORDS);
+    for (let slot = 0; slot < slots; slot++) {
+      const at = parcels + L.PARCELS_HEADER_WORDS + slot * L.PARCEL_WORDS;
+      if (i32[at + L.PARCEL_SITE] !== 0) this.countReference(i32[at + L.PARCEL_SITE], parcels);
+    }
   }
 
   private type(id: number): Address {

@@ -61,8 +61,8 @@ import { defineSet } from "./set-view.js";
 import { CONSTRUCT, finalizer } from "./struct.js";
 import { defineStruct } from "./struct-view.js";
 import { defineTuple } from "./tuple-view.js";
-import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
 import type { AnyStruct } from "./types.js";
+import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
 import { defineWeakref } from "./weakref-view.js";
 
 /** A type as one heap knows it. */

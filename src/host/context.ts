@@ -1,7 +1,7 @@
 /** What everything on JavaScript's side of one heap shares. */
 import type { Core } from "../gc/core.js";
 import { HeapBusyError, HeapDisposedError } from "../memory/errors.js";
-import { CONTROL_DEFERRED, CONTROL_USER_CODE } from "../memory/layout.js";
+import { type Address, CONTROL_DEFERRED, CONTROL_USER_CODE } from "../memory/layout.js";
 import type { Binder } from "./bind.js";
 import { Callbacks } from "./callbacks.js";
 import { FinalizerRegistry } from "./finalize.js";
@@ -35,10 +35,13 @@ export class Context {
   inside = 0;
   /** The same of the makers of structs and tuples, which are most of them (literal.ts). */
   making = 0;
+  readonly level: string;
   /** Whether functions are made from text, one a type (compile.ts). */
   readonly compiles: boolean;
 
-  constructor(core: Core, heap: Heap, compiles: boolean) {
+  /** @param level of the heap's checks */
+  constructor(core: Core, heap: Heap, compiles: boolean, level: string) {
+    this.level = level;
     this.core = core;
     this.heap = heap;
     this.compiles = compiles;
@@ -109,8 +112,21 @@ export class Context {
   /** End the heap: every serial is set to 0, which no view has, so every view is stale. O(memory in use). */
   dispose(): void {
     if (this.isDisposed) return;
+    this.close();
+    this.core.allocator.endAllObjects();
+  }
+
+  /** This thread has the heap no more. */
+  close(): void {
     this.isDisposed = true;
     this.binder.makers.length = 0;
-    this.core.allocator.endAllObjects();
+  }
+
+  /**
+   * How many references handles hold to each object, where that is known: for the verifier. Of a shared heap the tables in its
+   * memory say it, but for handles that were made before it was shared and not looked for since.
+   */
+  knownRoots(): ReadonlyMap<Address, number> | undefined {
+    return this.sharing === undefined ? this.handles.roots : this.sharing.knownRoots();
   }
 }

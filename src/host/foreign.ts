@@ -12,11 +12,14 @@ import {
   CONTROL_FOREIGN,
   CONTROL_USER_CODE,
   FOREIGN_NUMBER,
+  HOST_NUMBER_MAX,
+  HOST_NUMBER_SHIFT,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
 import type { Disposer } from "./disposer.js";
 import { isOwned } from "./handle.js";
 import { HeldHandles } from "./held-handles.js";
+import { MAIL_DISPOSE, threadOf } from "./mailbox.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
 import { isThenable } from "./thenable.js";
@@ -179,7 +182,8 @@ export class ForeignTable {
   /** What a saved heap says of the value behind an object; null: it is disposed. */
   nameOf(object: Address, number: number): Tombstone | null {
     const record = this.recordOf(object);
-    if (this.otherThreadOf(object) !== undefined) return { value: "a value of another thread", disposer: "unknown" };
+    if (this.otherThreadOf(object) !== undefined)
+      return { value: "a value of another thread", disposer: "unknown" };
     if (record === undefined || number === 0) return this.tombstones.get(object) ?? null;
     return { value: kindName(record.value), disposer: record.disposer };
   }

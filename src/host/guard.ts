@@ -5,7 +5,7 @@
 import { InvalidArgumentError, LockError, LockTimeoutError } from "../memory/errors.js";
 import type { GuardMode, HeapLock, LockOutcome } from "../memory/lock.js";
 import type { ThreadTable } from "../memory/threads.js";
-import { show } from "./show.js";
+import { show } from "./schema.js";
 import { captureSite } from "./site.js";
 
 const TIMEOUT_MS = 30_000;

@@ -82,6 +82,7 @@ export function requireWriting(lock: Epochs): void {
 }
 
 function refuseAccess(view: View): never {
+  view["@type"].context.requireAlive();
   throw new LockError(
     "NO_GUARD",
     `This reference to a ${plainText(view["@type"].name)} of a shared heap was used without a guard. ` +
@@ -131,7 +132,8 @@ export function guardMembers(prototype: object, guarding: Guarding): void {
     if (member.get !== undefined || member.set !== undefined) {
       if (member.get !== undefined) member.get = guardGetter(member.get as Method, guarding.lock);
       if (member.set !== undefined) member.set = guardSetter(member.set as Method, guarding.lock);
-    } else if (typeof member.value === "function") member.value = guardMethod(name, member.value as Method, guarding);
+    } else if (typeof member.value === "function")
+      member.value = guardMethod(name, member.value as Method, guarding);
     Object.defineProperty(prototype, name, member);
   }
 }

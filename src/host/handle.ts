@@ -120,6 +120,11 @@ export class HandleTracker {
       this.registry = new FinalizationRegistry((record) => this.noteDropped(record));
   }
 
+  /** Whether lines of the program are worth a stack to this heap. */
+  get isRecordingLines(): boolean {
+    return this.options.isRecording;
+  }
+
   /** A handle that takes over a reference its caller owns. */
   own(type: BoundType, object: Address): View {
     return this.takeOver(new type.View(object, this.i32[object + HEADER_SERIAL]));

@@ -12,13 +12,26 @@ import { chooseDisposer, type Disposer } from "./disposer.js";
 import { typeText } from "./fields.js";
 import type { AdoptOptions } from "./foreign.js";
 import { GarbageCollector } from "./gc-module.js";
+import {
+  type Guard,
+  type Guards,
+  type LockOptions,
+  lock,
+  lockAsync,
+  lockShared,
+  lockSharedAsync,
+} from "./guard.js";
 import { HandleTracker, type LeakedHandle } from "./handle.js";
 import { type ByteSink, type ByteSource, copyPieces, writePieces } from "./image-io.js";
 import { type LoadedHeap, type LoadOptions, loadImage } from "./image-load.js";
 import { imagePieces, type SaveOptions } from "./image-save.js";
+import { defaultChecks, type HeapOptions, readChecks, readLeakedHandles } from "./options.js";
+import { type Parcel, receive, send } from "./parcel.js";
 import { checkPoolOptions, Pool, type PoolOptions } from "./pool.js";
 import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
+import { type AttachOptions, attach, type HeapToken, requireSharing, share } from "./share.js";
+import { Sharing } from "./sharing.js";
 import { shutdown } from "./shutdown.js";
 import type {
   AnyStruct,
@@ -33,42 +46,6 @@ import type {
 } from "./types.js";
 import { addressOf, asView } from "./view.js";
 import { WeakrefModule } from "./weakref-module.js";
-
-/**
- * How much a heap checks. A stale or released reference always throws; beyond that:
- *
- * - `off`: errors do not say where, leaked handles are not reported (default when NODE_ENV is "production")
- * - `handles`: a sample of the handles keeps the lines where they were made and released, and is reported when leaked
- *   (default elsewhere). The first 100 handles of each type, 100 more when a new line shows up, and one in 1,000
- *   otherwise, new handles and retained ones counted apart; `{ handles: { every: n } }` keeps every n-th
- * - `verify`: also every invariant of the heap, at each phase of each collection. O(heap) each time
- * - `stress`: also generation 0 collected before every allocation of a collectable object, and everything before each
- *   1,000th; freed memory is poisoned
- */
-export type Checks =
-  | "off"
-  | "handles"
-  | "verify"
-  | "stress"
-  | { readonly handles: { readonly every: number } };
-
-/** How to make a heap. Every option has a default. */
-export interface HeapOptions {
-  /**
-   * Bytes of address space to reserve; memory is committed only as it is used, so a large value costs nothing (measured
-   * on Linux). From 256 KiB to 8 GiB, rounded up to whole arenas of 64 KiB. Default: 8 GiB in Node, halved until the
-   * machine grants it; 1 GiB in browsers and on Windows.
-   */
-  readonly maximumBytes?: number;
-  /** How closely the heap watches itself and its handles. Default: OUROHEAP_CHECKS, else as `Checks` says. */
-  readonly checks?: Checks;
-  /**
-   * What happens to a handle that JavaScript drops without release: "report" (the default; with `checks` off nothing), or
-   * "release" as well, at the next `heap.new` or `gc.collect()` after JavaScript's collector has noticed. That costs a
-   * microsecond a handle, and when counts fall then depends on V8.
-   */
-  readonly leakedHandles?: "report" | "release";
-}
 
 /** A memory outside V8 with Python's garbage collection: make objects with `new`, and let their counts free them. */
 export class Heap implements Disposable {
@@ -92,21 +69,30 @@ export class Heap implements Disposable {
   };
   private readonly context: Context;
 
-  private constructor(options: HeapOptions, memory?: Memory) {
+  /** @param place where another thread has shared the memory: this thread's place among them, and its structs */
+  private constructor(
+    options: HeapOptions,
+    memory?: Memory,
+    place?: { readonly thread: number; readonly types: readonly AnyStruct[] },
+  ) {
     if (typeof options !== "object" || options === null)
       throw new InvalidArgumentError(`Heap.create takes an object of options, got ${show(options)}.`);
     const checks = options.checks === undefined ? defaultChecks() : options.checks;
     const { level, every } = readChecks(checks);
-    const core = new Core(memory ?? reserveMemory(options.maximumBytes), { isStress: level === "stress" });
+    const core = new Core(memory ?? reserveMemory(options.maximumBytes), {
+      isStress: level === "stress",
+      isAttached: place !== undefined,
+    });
     const verifies = level === "verify" || level === "stress";
-    this.context = new Context(core, this, canCompile);
+    this.context = new Context(core, this, canCompile, level);
+    if (place !== undefined) this.context.sharing = new Sharing(this.context, place.thread, level);
     this.context.handles = new HandleTracker(this.context, {
       isRecording: level !== "off",
       every,
       countsRoots: verifies,
       releasesLeaked: readLeakedHandles(options.leakedHandles) === "release",
     });
-    new Binder(this.context);
+    new Binder(this.context).given = place?.types ?? [];
     this.gc = new GarbageCollector(this.context);
     this.weakref = new WeakrefModule(this.context);
     if (verifies) this.verifyAtPhases();
@@ -130,6 +116,22 @@ export class Heap implements Disposable {
     options: LoadOptions = {},
   ): Promise<LoadedHeap> {
     return loadImage(source, options, (memory) => new Heap(options, memory).context);
+  }
+
+  /**
+   * Join a heap that another thread has shared. Structs are matched by name and layout; one that is not among `types` has its fields,
+   * and no methods. This thread may then use the heap under guards. Blocks while another thread writes. O(types)
+   * @param token what `share()` returned there, as `postMessage` has brought it
+   * @throws LayoutMismatchError for a struct whose fields are others here; ShareError for a memory that is no shared heap, a heap that this thread
+   * has already, and where there are too many threads; LockTimeoutError, InvalidArgumentError
+   */
+  static attach(token: HeapToken, types: readonly AnyStruct[], options: AttachOptions = {}): Heap {
+    return attach(
+      token,
+      types,
+      options,
+      (heapOptions, memory, thread) => new Heap(heapOptions, memory, { thread, types }).context,
+    ).heap;
   }
 
   /**
@@ -279,6 +281,70 @@ export class Heap implements Disposable {
     return this.context.core.memory.maximumBytes;
   }
 
+  // -- threads ----------------------------------------------------------------------------------
+
+  /**
+   * Share this heap: the token is for `postMessage`, and for `Heap.attach` in the other thread. From now on everything needs a guard, in
+   * this thread too, also if no other has attached; borrowed references made before are not valid any more. O(types); a second
+   * time gives the token again.
+   * @param options `name`: what messages call this thread. Default "main"
+   * @throws ShareError where there is no SharedArrayBuffer; HeapBusyError inside a collection or callback; OutOfMemoryError
+   */
+  share(options: { readonly name?: string } = {}): HeapToken {
+    return share(this.context, String(options.name ?? "main"));
+  }
+
+  /**
+   * Exclusive access: `using guard = heap.lock()`. Blocks until the lock is to be had. Takes in what other threads have left to be done:
+   * finalizers and callbacks may run.
+   * @throws LockError within a shared guard, when the signal is aborted, and in a browser's main thread if it would have to wait
+   * @throws LockTimeoutError, and ShareError if the heap is not shared
+   */
+  lock(options?: LockOptions): Guard {
+    return lock(this.guards, options);
+  }
+
+  /** Read access, together with other readers; no count is written. Blocks until it is to be had. @throws as `lock` */
+  lockShared(options?: LockOptions): Guard {
+    return lockShared(this.guards, options);
+  }
+
+  /** The same as `lock` without blocking, for a browser's main thread. Rejects with what `lock` throws. */
+  async lockAsync(options?: LockOptions): Promise<Guard> {
+    return lockAsync(this.guards, options);
+  }
+
+  /** The same as `lockShared` without blocking. Rejects with what `lock` throws. */
+  async lockSharedAsync(options?: LockOptions): Promise<Guard> {
+    return lockSharedAsync(this.guards, options);
+  }
+
+  private get guards(): Guards {
+    this.context.requireAlive();
+    return requireSharing(this.context).guards;
+  }
+
+  /**
+   * A parcel that carries one reference to another thread: `worker.postMessage(heap.send(handle))`. It has a reference of its own; the handle stays
+   * the caller's. Needs an exclusive guard.
+   * @throws LockError, ShareError, InvalidArgumentError, OutOfMemoryError
+   */
+  send(handle: Borrowed): Parcel {
+    return send(this.context, handle);
+  }
+
+  /**
+   * Take the reference out of a parcel, once; the caller owns the handle. Needs an exclusive guard.
+   * @throws ParcelClaimedError for a parcel that was received before or never sent; TypeMismatchError, and the parcel can still be received
+   */
+  receive<T extends ObjectType>(type: T, parcel: Parcel): Handle<ReadOf<T> & Borrowed> {
+    this.context.requireOpen();
+    const descriptor = describe(type, "The type given to heap.receive");
+    if (!isObjectDescriptor(descriptor))
+      throw new InvalidArgumentError(`A parcel carries an object; ${typeText(descriptor)} is none.`);
+    return receive(this.context, descriptor, parcel) as unknown as Handle<ReadOf<T> & Borrowed>;
+  }
+
   /**
    * End the heap as CPython ends an interpreter: `weakref.finalize` functions run, newest first; everything alive dies,
    * finalizers and callbacks included; every adopted value is disposed, newest first; then later use of anything of the
@@ -305,11 +371,11 @@ export class Heap implements Disposable {
 
   private verifyAtPhases(): void {
     const { memory, events } = this.context.core;
-    const { roots } = this.context.handles;
     events.listeners.push({
       onPhase: (phase) => {
         // The literal under construction, or the callback, that disposed the heap goes on; there is nothing to check.
         if (this.context.isDisposed) return;
+        const roots = this.context.knownRoots();
         verifyMemory(memory, {
           ...(roots && { roots }),
           isCollecting: phase === "partition" || phase === "finalize",
@@ -318,31 +384,4 @@ export class Heap implements Disposable {
       },
     });
   }
-}
-
-function readChecks(checks: unknown): { level: string; every?: number } {
-  if (typeof checks === "string" && ["off", "handles", "verify", "stress"].includes(checks))
-    return { level: checks };
-  const every = (checks as { handles?: { every?: unknown } } | null)?.handles?.every;
-  if (typeof checks !== "object" || every === undefined)
-    throw new InvalidArgumentError(
-      `checks must be "off", "handles", "verify", "stress" or { handles: { every: n } }, got ${show(checks)}.`,
-    );
-  if (!(typeof every === "number" && Number.isInteger(every) && every >= 1))
-    throw new InvalidArgumentError(
-      `checks.handles.every must be a whole number of at least 1, got ${show(every)}.`,
-    );
-  return { level: "handles", every };
-}
-
-function readLeakedHandles(leakedHandles: unknown = "report"): string {
-  if (leakedHandles === "report" || leakedHandles === "release") return leakedHandles;
-  throw new InvalidArgumentError(`leakedHandles must be "report" or "release", got ${show(leakedHandles)}.`);
-}
-
-function defaultChecks(): Checks {
-  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
-  const wanted = process?.env?.OUROHEAP_CHECKS;
-  if (wanted !== undefined && wanted !== "") return wanted as Checks;
-  return process?.env?.NODE_ENV === "production" ? "off" : "handles";
 }

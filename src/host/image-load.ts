@@ -41,12 +41,13 @@ import {
 import { bytesFor, type Memory, reserveAgain } from "../memory/memory.js";
 import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
-import type { Heap, HeapOptions } from "./heap.js";
+import type { Heap } from "./heap.js";
 import { type ImageSource, openSource } from "./image-io.js";
 import { imageTypes } from "./image-layouts.js";
 import { isSavedLine } from "./image-lines.js";
 import type { Metadata } from "./image-save.js";
 import { invalid, planTypes } from "./image-types.js";
+import type { HeapOptions } from "./options.js";
 import { show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle } from "./types.js";
 

@@ -139,7 +139,12 @@ function checkHash(plan: Plan, saved: unknown, { other }: Origin): void {
   if (saved === hashText(typeLayout(plan).description)) return;
   const text = typeText(plan.descriptor);
   if (plan.descriptor["@kind"] !== "struct") invalid(`the layout of ${text} has another hash`);
-  throw new LayoutMismatchError(text, undefined, "its fields have the same types, but lie at other places", other);
+  throw new LayoutMismatchError(
+    text,
+    undefined,
+    "its fields have the same types, but lie at other places",
+    other,
+  );
 }
 
 /** The structs that a program has given and all that they lead to, by name. */
@@ -176,7 +181,10 @@ class Resolver {
       if (saved === undefined) continue;
       if (this.structs.has(saved.struct)) invalid(`the struct ${schema.show(saved.struct)} is listed twice`);
       const known = given.get(saved.struct);
-      this.structs.set(saved.struct, known === undefined ? this.makeStruct(saved) : checkClass(known, saved, origin));
+      this.structs.set(
+        saved.struct,
+        known === undefined ? this.makeStruct(saved) : checkClass(known, saved, origin),
+      );
     }
   }
 
@@ -277,12 +285,9 @@ function checkClass(known: StructDescriptor, saved: SavedStruct, origin: Origin)
   for (let index = 0; index < Math.max(here.length, fields.length); index++) {
     const [field, type] = here[index] ?? [];
     const [savedField, savedType] = fields[index] ?? [];
-    if (field === undefined)
-      refuse(savedField, `the field ${savedField} is missing here`);
-    if (savedField === undefined)
-      refuse(field, `the field ${field} ${was} not there ${when}`);
-    if (field !== savedField)
-      refuse(field, `where ${field} stands here, ${savedField} ${was} ${when}`);
+    if (field === undefined) refuse(savedField, `the field ${savedField} is missing here`);
+    if (savedField === undefined) refuse(field, `the field ${field} ${was} not there ${when}`);
+    if (field !== savedField) refuse(field, `where ${field} stands here, ${savedField} ${was} ${when}`);
     if (JSON.stringify(type) !== JSON.stringify(savedType))
       refuse(field, `the field ${field} is ${treeText(type)} here and ${was} ${treeText(savedType)} ${when}`);
   }

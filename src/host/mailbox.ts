@@ -89,9 +89,17 @@ export class Mailbox {
     }
   }
 
+  /** What changes with each mail. */
+  bell(): number {
+    return Atomics.load(this.i32, this.bellAddress);
+  }
+  get bellAddress(): Address {
+    return this.record + THREAD_BELL;
+  }
+
   /** Wake the event loop of its thread, when the lock is free again. */
   ring(): void {
-    Atomics.notify(this.i32, this.record + THREAD_BELL);
+    Atomics.notify(this.i32, this.bellAddress);
   }
 
   private makeRoom(): boolean {

@@ -21,7 +21,8 @@ export function referenceCodec(context: Context, spec: SlotSpec, where: string):
       const view = asView(value);
       if (view === undefined)
         return value === null && spec.isOptional ? 0 : mismatch(where, expectedReference(spec), value);
-      const isAllowed = targets.length > 0 ? targets.includes(view["@type"]) : view["@type"].context === context;
+      const isAllowed =
+        targets.length > 0 ? targets.includes(view["@type"]) : view["@type"].context === context;
       return isAllowed ? addressOf(view) : refuseReference(context, spec, where, view);
     },
     ownDefault: () => {

@@ -11,19 +11,19 @@ import {
   MAGIC,
   PAGE_BYTES,
   RESERVATION_BYTES_MIN,
-  THREAD_ATTACHED,
-  THREAD_FREE,
   THREAD_IS_BASED,
-  THREAD_SHIFT,
-  THREAD_STATE,
   THREAD_WORDS,
   THREADS_MAX,
 } from "../memory/layout.js";
+import { HeapLock } from "../memory/lock.js";
 import { Memory, reserveSide } from "../memory/memory.js";
+import { ThreadTable } from "../memory/threads.js";
 import type { Context } from "./context.js";
+import { type LockOptions, lock } from "./guard.js";
+import type { HeapOptions } from "./options.js";
 import { show } from "./schema.js";
+import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { Sharing } from "./sharing.js";
-import { noteKnown, publishTypes, schemaStrings } from "./shared-types.js";
 
 /** What another thread needs to attach: `worker.postMessage(heap.share())`. */
 export interface HeapToken {
@@ -37,14 +37,14 @@ const here = new Set<number>();
 // -- share ----------------------------------------------------------------------------------------
 
 /** Share a heap that nobody else has, or give its token once more. O(types). */
-export function share(context: Context): HeapToken {
+export function share(context: Context, name: string): HeapToken {
   context.requireAlive();
-  if (context.sharing === undefined) begin(context);
+  if (context.sharing === undefined) begin(context, name);
   const { buffer } = context.core.memory;
   return { memory: buffer as SharedArrayBuffer, layoutVersion: LAYOUT_VERSION };
 }
 
-function begin(context: Context): void {
+function begin(context: Context, name: string): void {
   const { core } = context;
   const { i32, buffer } = core.memory;
   if (typeof SharedArrayBuffer !== "function" || !(buffer instanceof SharedArrayBuffer))
@@ -60,24 +60,23 @@ function begin(context: Context): void {
   i32[CONTROL_THREADS] = table;
   let sharing: Sharing | undefined;
   try {
-    sharing = new Sharing(context, 0);
+    sharing = new Sharing(context, 0, context.level);
     sharing.open();
-    const { schemaTypes } = context.binder;
-    const texts = schemaStrings(context, schemaTypes);
-    publishTypes(context, core.pendingTypeId + 1, texts);
+    publishTypes(context, core.pendingTypeId + 1, schemaStrings(context, context.binder.schemaTypes));
   } catch (error) {
     sharing?.close();
     i32[CONTROL_THREADS] = 0;
     core.allocator.free(table);
     throw error;
   }
-  i32[table + THREAD_STATE] = THREAD_ATTACHED;
+  sharing.threads.attach(name);
   i32[CONTROL_HEAP_ID] = newId();
   here.add(i32[CONTROL_HEAP_ID]);
   enterKnownRoots(context, sharing);
   context.sharing = sharing;
   noteKnown(context, 0);
   context.binder.guardAll();
+  sharing.start();
 }
 
 /** Under `verify` and `stress` every handle is known; otherwise they are found when another thread first writes. */
@@ -92,10 +91,74 @@ function newId(): number {
   return (1 + Math.floor(Math.random() * 0x7ffffffe)) | 0;
 }
 
+/** @throws ShareError */
+export function requireSharing({ sharing }: Context): Sharing {
+  if (sharing !== undefined) return sharing;
+  throw new ShareError(
+    "NOT_SHARED",
+    "This heap is not shared, so it has no lock: it is this thread's alone. heap.share() shares it.",
+  );
+}
+
 // -- attach ---------------------------------------------------------------------------------------
 
-/** The memory behind a token, with a place in its thread table. @throws ShareError, InvalidArgumentError */
-export function enterMemory(token: unknown): { memory: Memory; thread: number } {
+/** How to attach: what a heap can be asked to be in this thread, and how long to wait. */
+export interface AttachOptions extends Omit<HeapOptions, "maximumBytes">, LockOptions {
+  /** What messages call this thread; up to 24 characters of Latin-1. Default: its number. */
+  readonly name?: string;
+}
+
+/** @param makeHeap the heap over the memory, from a place in its thread table */
+export function attach(
+  token: unknown,
+  types: unknown,
+  options: AttachOptions,
+  makeHeap: (options: HeapOptions, memory: Memory, thread: number) => Context,
+): Context {
+  if (typeof options !== "object" || options === null)
+    throw new InvalidArgumentError(`The options of Heap.attach must be an object, got ${show(options)}.`);
+  const { name = "", ...heapOptions } = options;
+  if (!Array.isArray(types))
+    throw new InvalidArgumentError(
+      `The types of Heap.attach must be an array of structs, got ${show(types)}.`,
+    );
+  const memory = openMemory(token);
+  const threads = new ThreadTable(memory, memory.i32[CONTROL_THREADS]);
+  const thread = threads.attach(String(name));
+  memory.i32[threads.record(thread) + THREAD_IS_BASED] = 1;
+  let context: Context | undefined;
+  try {
+    context = makeHeap(heapOptions, memory, thread);
+    return join(context, options);
+  } catch (error) {
+    if (context === undefined || !context.isDisposed) new HeapLock(memory.i32, thread).end(thread);
+    threads.free(thread);
+    throw error;
+  }
+}
+
+/** Take what this thread needs of the memory, and learn the types. */
+function join(context: Context, options: LockOptions): Context {
+  const sharing = requireSharing(context);
+  const guard = lock(sharing.guards, { timeout: options.timeout, signal: options.signal });
+  try {
+    sharing.open();
+    try {
+      syncTypes(context);
+    } catch (error) {
+      sharing.close();
+      throw error;
+    }
+  } finally {
+    guard[Symbol.dispose]();
+  }
+  here.add(context.core.memory.i32[CONTROL_HEAP_ID]);
+  sharing.start();
+  return context;
+}
+
+/** The memory behind a token. @throws ShareError, InvalidArgumentError */
+function openMemory(token: unknown): Memory {
   const buffer = bufferOf(token);
   const i32 = new Int32Array(buffer);
   const isHeap =
@@ -103,7 +166,8 @@ export function enterMemory(token: unknown): { memory: Memory; thread: number } 
     i32[CONTROL_MAGIC] === MAGIC &&
     i32[CONTROL_PAGE_COUNT] > 0 &&
     i32[CONTROL_PAGE_COUNT] <= buffer.byteLength / PAGE_BYTES;
-  if (!isHeap) throw new ShareError("NO_HEAP", "There is no heap in this memory: its control words are not Ouroheap's.");
+  if (!isHeap)
+    throw new ShareError("NO_HEAP", "There is no heap in this memory: its control words are not Ouroheap's.");
   const version = i32[CONTROL_VERSION];
   if (version !== LAYOUT_VERSION)
     throw new ShareError(
@@ -118,35 +182,22 @@ export function enterMemory(token: unknown): { memory: Memory; thread: number } 
       "ALREADY_ATTACHED",
       "This thread has this heap already: use the Heap that Heap.attach, or Heap.create, has returned.",
     );
-  const thread = takePlace(i32, table);
-  here.add(i32[CONTROL_HEAP_ID]);
-  return { memory: new Memory(buffer, reserveSide(buffer.byteLength)), thread };
+  return new Memory(buffer, reserveSide(buffer.byteLength));
+}
+
+/** This thread has the heap no more. */
+export function forgetHeap({ i32 }: Memory): void {
+  here.delete(i32[CONTROL_HEAP_ID]);
 }
 
 function bufferOf(token: unknown): SharedArrayBuffer {
   if (typeof SharedArrayBuffer !== "function")
-    throw new ShareError("NOT_SHAREABLE", "Heap.attach needs a SharedArrayBuffer, which this thread does not have.");
+    throw new ShareError(
+      "NOT_SHAREABLE",
+      "Heap.attach needs a SharedArrayBuffer, which this thread does not have.",
+    );
   const memory = (token as Partial<HeapToken> | null | undefined)?.memory;
   if (!(memory instanceof SharedArrayBuffer))
     throw new InvalidArgumentError(`Heap.attach takes what heap.share() returned, got ${show(token)}.`);
   return memory;
-}
-
-function takePlace(i32: Int32Array, table: number): number {
-  for (let thread = 0; thread < THREADS_MAX; thread++) {
-    const record = table + (thread << THREAD_SHIFT);
-    if (Atomics.compareExchange(i32, record + THREAD_STATE, THREAD_FREE, THREAD_ATTACHED) !== THREAD_FREE) continue;
-    i32[record + THREAD_IS_BASED] = 1;
-    return thread;
-  }
-  throw new ShareError(
-    "TOO_MANY_THREADS",
-    `${THREADS_MAX} threads have this heap, which is as many as there can be. End one, or tell the heap of one that has ended: heap.watch(worker).`,
-  );
-}
-
-/** Give back what `enterMemory` took: the heap could not be made. */
-export function leaveMemory({ i32 }: Memory, thread: number): void {
-  Atomics.store(i32, i32[CONTROL_THREADS] + (thread << THREAD_SHIFT) + THREAD_STATE, THREAD_FREE);
-  here.delete(i32[CONTROL_HEAP_ID]);
 }

@@ -10,7 +10,12 @@ import { describeTypes, type Origin, planTypes } from "./image-types.js";
 import type { ObjectDescriptor } from "./schema.js";
 import { finalizer } from "./struct.js";
 
-const SHARED: Origin = { verb: "Heap.attach", was: "is", when: "in the shared heap", other: "the one of the shared heap" };
+const SHARED: Origin = {
+  verb: "Heap.attach",
+  was: "is",
+  when: "in the shared heap",
+  other: "the one of the shared heap",
+};
 
 /** Types as strings of the heap, each with a reference that the caller owns. @throws OutOfMemoryError; nothing is then left behind */
 export function schemaStrings(

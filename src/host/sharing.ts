@@ -1,31 +1,39 @@
-/** What a thread has of a shared heap beside the heap: its place in the thread table, the lock, its roots, and releases that wait. */
+/**
+ * What a thread has of a shared heap beside the heap: its place in the thread table, the lock, its roots, releases that wait, and
+ * the mail of other threads.
+ */
 import type { Core } from "../gc/core.js";
+import { WrongThreadError } from "../memory/errors.js";
 import {
   type Address,
-  CONTROL_DAMAGED,
   CONTROL_ROOT_COUNT,
   CONTROL_THREADS,
   HEADER_REFCOUNT,
   KIND_STORAGE,
+  THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_FREE,
   THREAD_IS_BASED,
   THREAD_RING,
   THREAD_RING_HEAD,
   THREAD_RING_TAIL,
-  THREAD_SHIFT,
-  THREAD_STATE,
+  THREAD_ROOTS,
   THREADS_MAX,
+  TYPE_THREADS,
 } from "../memory/layout.js";
-import { HeapLock } from "../memory/lock.js";
+import { type GuardMode, HeapLock } from "../memory/lock.js";
 import { ThreadTable } from "../memory/threads.js";
 import { ThreadRoots } from "../object/roots.js";
 import { hashText } from "../object/string.js";
 import type { TypeLayout } from "../object/type.js";
 import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
+import { Guards } from "./guard.js";
 import { admitRead, type Guarding, requireReading, requireWriting } from "./guarded-view.js";
+import { readMail } from "./mail-reader.js";
+import { MAIL_FINALIZE, Mailbox } from "./mailbox.js";
 import { publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
+import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
 
 /** Releases that can wait in the memory. What comes beyond waits in JavaScript, and in this thread. */
@@ -35,12 +43,13 @@ const WAITING_MAX = 10_000;
 const WAITING_MS_MAX = 100;
 
 export class Sharing implements Guarding {
+  readonly context: Context;
   readonly lock: HeapLock;
   readonly threads: ThreadTable;
+  readonly guards: Guards;
   /** This thread's place in the thread table. */
   readonly thread: number;
   readonly roots: ThreadRoots;
-  private readonly context: Context;
   private readonly core: Core;
   private readonly i32: Int32Array;
   private readonly record: Address;
@@ -48,20 +57,29 @@ export class Sharing implements Guarding {
   private late: Address[] = [];
   /** When the oldest release that this thread knows to be waiting came, in ms; 0: none waits. */
   private waitingSince = 0;
+  /** Threads that have got mail from this one under the guard in force. */
+  private readonly posted = new Set<number>();
+  private isClosed = false;
 
-  constructor(context: Context, thread: number) {
+  /** @param level of the heap's checks */
+  constructor(context: Context, thread: number, level: string) {
     this.context = context;
     this.core = context.core;
     this.i32 = this.core.memory.i32;
     this.thread = thread;
     this.threads = new ThreadTable(this.core.memory, this.i32[CONTROL_THREADS]);
     this.lock = new HeapLock(this.i32, thread);
-    this.record = this.recordOf(thread);
+    this.guards = new Guards(this.lock, this.threads, level);
+    this.record = this.threads.record(thread);
     this.roots = new ThreadRoots(this.core.allocator, this.record);
   }
 
-  recordOf(thread: number): Address {
-    return this.i32[CONTROL_THREADS] + (thread << THREAD_SHIFT);
+  /** From now on what others have left is done under each guard. */
+  start(): void {
+    const { lock } = this;
+    lock.onAcquire = (mode) => (mode === "exclusive" ? this.beginWriting() : syncTypes(this.context));
+    lock.afterLeave = (mode) => this.afterLeave(mode);
+    void this.listen();
   }
 
   // -- rules ----------------------------------------------------------------------------------
@@ -79,6 +97,11 @@ export class Sharing implements Guarding {
   /** @throws LockError */
   requireWriting(): void {
     requireWriting(this.lock);
+  }
+
+  /** How a message names a thread. */
+  nameOf(thread: number): string {
+    return this.threads.name(thread);
   }
 
   // -- counts ---------------------------------------------------------------------------------
@@ -100,7 +123,6 @@ export class Sharing implements Guarding {
   releaseLater(handle: View): void {
     const object = this.context.handles.giveUp(handle);
     const { i32, record } = this;
-    const ring = i32[record + THREAD_RING];
     const tail = i32[record + THREAD_RING_TAIL];
     const waiting = tail - Atomics.load(i32, record + THREAD_RING_HEAD);
     if (this.waitingSince === 0 || waiting === 0) this.waitingSince = performance.now();
@@ -108,12 +130,12 @@ export class Sharing implements Guarding {
       this.late.push(object);
       return;
     }
-    i32[ring + (tail & (RING_WORDS - 1))] = object;
+    i32[i32[record + THREAD_RING] + (tail & (RING_WORDS - 1))] = object;
     Atomics.store(i32, record + THREAD_RING_TAIL, (tail + 1) | 0);
   }
 
   /** Whether the end of a guard should be followed by a writer's turn. */
-  get owesTurn(): boolean {
+  private get owesTurn(): boolean {
     if (this.late.length > 0 || this.roots.needsRoom) return true;
     if (this.waitingSince === 0) return false;
     const { i32, record } = this;
@@ -127,7 +149,10 @@ export class Sharing implements Guarding {
   /** `TypeTable.register`, for all threads. @throws as that */
   register(plans: readonly Plan[], layouts: readonly TypeLayout[]): void {
     const { types, counts } = this.core;
-    const described = plans.map(({ descriptor }, index) => ({ descriptor, hash: hashText(layouts[index].description) }));
+    const described = plans.map(({ descriptor }, index) => ({
+      descriptor,
+      hash: hashText(layouts[index].description),
+    }));
     const texts = schemaStrings(this.context, described);
     const first = types.count;
     try {
@@ -142,25 +167,30 @@ export class Sharing implements Guarding {
   // -- a writer's turn ------------------------------------------------------------------------
 
   /** Under the exclusive lock, before anything else: what others have left to be done. Runs finalizers and callbacks. */
-  beginWriting(): void {
-    const { i32 } = this;
+  private beginWriting(): void {
+    const { i32, threads } = this;
     syncTypes(this.context);
     if (this.roots.needsRoom) this.roots.makeRoom();
     for (let thread = 0; thread < THREADS_MAX; thread++) {
-      const record = this.recordOf(thread);
-      const state = Atomics.load(i32, record + THREAD_STATE);
-      if (state === THREAD_FREE) continue;
-      if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL)) this.applyReleases(record);
-      if (state === THREAD_ENDED) this.context.endThread(thread);
+      const state = threads.state(thread);
+      if (state !== THREAD_ATTACHED && state !== THREAD_ENDED) continue;
+      const record = threads.record(thread);
+      if (thread !== this.thread && i32[record + THREAD_IS_BASED] === 0)
+        enterBaseRoots(this.core, this, record);
+      if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL))
+        this.applyReleases(record);
+      if (state === THREAD_ENDED) endThread(this, thread);
     }
     for (const object of this.late.splice(0)) this.drop(this.roots, object);
     this.waitingSince = 0;
+    readMail(this.context, new Mailbox(this.core, this.record));
   }
 
-  private applyReleases(record: Address): void {
+  /** Drop the references that a thread has released where it could not write. */
+  applyReleases(record: Address): void {
     const { i32 } = this;
     const ring = i32[record + THREAD_RING];
-    const roots = record === this.record ? this.roots : new ThreadRoots(this.core.allocator, record);
+    const roots = this.rootsAt(record);
     const tail = Atomics.load(i32, record + THREAD_RING_TAIL);
     for (let head = i32[record + THREAD_RING_HEAD]; head !== tail; head = (head + 1) | 0) {
       const object = i32[ring + (head & (RING_WORDS - 1))];
@@ -170,6 +200,10 @@ export class Sharing implements Guarding {
     }
   }
 
+  rootsAt(record: Address): ThreadRoots {
+    return record === this.record ? this.roots : new ThreadRoots(this.core.allocator, record);
+  }
+
   private drop(roots: ThreadRoots, object: Address): void {
     roots.add(object, -1);
     if (roots.needsRoom) roots.makeRoom();
@@ -177,16 +211,99 @@ export class Sharing implements Guarding {
     this.core.counts.decref(object);
   }
 
-  get isDamaged(): boolean {
-    return Atomics.load(this.i32, CONTROL_DAMAGED) !== 0;
+  private afterLeave(mode: GuardMode): void {
+    for (const thread of this.posted) new Mailbox(this.core, this.threads.record(thread)).ring();
+    this.posted.clear();
+    if (mode === "shared" && !this.isClosed && this.owesTurn) this.takeTurn();
   }
+
+  /** Now if the lock is free; otherwise when it is. */
+  private takeTurn(): void {
+    const { lock } = this;
+    if (lock.try("exclusive")) lock.leave();
+    else
+      lock.lockAsync("exclusive", Number.POSITIVE_INFINITY).then(
+        (outcome) => outcome === "entered" && lock.leave(),
+        (error: unknown) => this.context.unraisable(error, "a writer's turn"),
+      );
+  }
+
+  // -- mail -----------------------------------------------------------------------------------
+
+  /** Tell another thread that something of its own has ended. @returns whether it will hear of it */
+  post(thread: number, kind: number, first: number, second = 0): boolean {
+    if (thread >= THREADS_MAX) return false; // HOST_NUMBER_LOST
+    const isPosted = new Mailbox(this.core, this.threads.record(thread)).post(kind, first, second);
+    if (isPosted) this.posted.add(thread);
+    return isPosted;
+  }
+
+  /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
+  postFinalizer(object: Address): boolean {
+    const { core, thread, threads } = this;
+    const known = this.i32[core.types.descriptorOf(object) + TYPE_THREADS];
+    if ((known & (1 << thread)) !== 0) return false;
+    core.counts.incref(object);
+    for (let other = 0; other < THREADS_MAX; other++)
+      if (
+        (known & (1 << other)) !== 0 &&
+        threads.isAttached(other) &&
+        this.post(other, MAIL_FINALIZE, object)
+      )
+        return true;
+    core.counts.decref(object);
+    const name = this.context.binder.typeOf(object).text;
+    this.context.unraisable(
+      new WrongThreadError(
+        `No thread of this heap has the class of ${name} any more, so its finalizer cannot run.`,
+      ),
+      "a finalizer",
+    );
+    return true;
+  }
+
+  /** Read the mail when it comes, for a thread that takes no guard by itself. The promise keeps no event loop alive. */
+  private async listen(): Promise<void> {
+    const { i32, lock } = this;
+    const waitAsync = (Atomics as { waitAsync?: WaitAsync }).waitAsync;
+    const mailbox = new Mailbox(this.core, this.record);
+    while (waitAsync !== undefined && !this.isClosed) {
+      const seen = mailbox.bell();
+      if (!mailbox.isEmpty && lock.mode === "none") {
+        try {
+          if ((await lock.lockAsync("exclusive", Number.POSITIVE_INFINITY)) === "entered") lock.leave();
+        } catch (error) {
+          this.context.unraisable(error, "the mail of a shared heap");
+        }
+        continue;
+      }
+      const told = waitAsync(i32, mailbox.bellAddress, seen);
+      if (told.async) await told.value;
+    }
+  }
+
+  /** What handles, parcels and mails hold; undefined while handles made before `share()` are not in a table. */
+  knownRoots(): Map<Address, number> | undefined {
+    for (let thread = 0; thread < THREADS_MAX; thread++) {
+      const isBased = this.i32[this.threads.record(thread) + THREAD_IS_BASED] !== 0;
+      if (this.threads.isAttached(thread) && !isBased) return undefined;
+    }
+    return rootsOfAll(this.core, this);
+  }
+
+  /** Whether no other thread has the heap. */
+  get isAlone(): boolean {
+    for (let thread = 0; thread < THREADS_MAX; thread++)
+      if (thread !== this.thread && this.threads.state(thread) !== THREAD_FREE) return false;
+    return true;
+  }
+
+  // -- begin and end --------------------------------------------------------------------------
 
   /** Take what a thread needs of the heap's memory. @throws OutOfMemoryError */
   open(): void {
     const { i32, record } = this;
     i32[record + THREAD_RING] = this.core.allocator.allocate(KIND_STORAGE, RING_WORDS);
-    i32[record + THREAD_RING_HEAD] = 0;
-    i32[record + THREAD_RING_TAIL] = 0;
     this.roots.makeRoom();
   }
 
@@ -199,10 +316,20 @@ export class Sharing implements Guarding {
     }
   }
 
-  get isBased(): boolean {
-    return this.i32[this.record + THREAD_IS_BASED] !== 0;
+  /** This thread leaves: nothing is listened for any more. */
+  stop(): void {
+    this.isClosed = true;
+    new Mailbox(this.core, this.record).ring();
   }
+
+  /** Whether the handles that this thread made before `share()` are in its table. */
   set isBased(isBased: boolean) {
     this.i32[this.record + THREAD_IS_BASED] = isBased ? 1 : 0;
   }
 }
+
+type WaitAsync = (
+  words: Int32Array,
+  index: number,
+  value: number,
+) => { async: false } | { async: true; value: Promise<unknown> };

@@ -2,16 +2,21 @@
 import { DEBUG_SAVEALL, DEBUG_UNCOLLECTABLE } from "../gc/collect.js";
 import type { Core } from "../gc/core.js";
 import { dropRoots } from "../gc/roots.js";
+import { LockError } from "../memory/errors.js";
 import {
   CONTROL_DEBUG,
   CONTROL_FOREIGN,
   CONTROL_GARBAGE,
+  CONTROL_THREADS,
   CONTROL_USER_CODE,
   CONTROL_WEAKREFS,
 } from "../memory/layout.js";
 import { plainText } from "../memory/plain-text.js";
 import type { Context } from "./context.js";
+import { lock } from "./guard.js";
 import { typeName } from "./ownership.js";
+import type { Sharing } from "./sharing.js";
+import { endThread } from "./thread-end.js";
 
 /**
  * In this order: live handles are reported; the functions of `weakref.finalize` run, newest first, with collection off; a
@@ -21,6 +26,44 @@ import { typeName } from "./ownership.js";
  */
 export function shutdown(context: Context): void {
   if (context.isDisposed || context.isEnding) return;
+  if (context.sharing === undefined) endHeap(context);
+  else leaveHeap(context, context.sharing);
+}
+
+/**
+ * The end of a shared heap in this thread. The last thread that has it ends it; before, a thread gives up what is its own: its handles are
+ * reported and released, its functions of `weakref.finalize` run, its values are disposed, newest first.
+ * @throws LockError under a guard of this thread, LockTimeoutError
+ */
+function leaveHeap(context: Context, sharing: Sharing): void {
+  if (sharing.lock.mode !== "none")
+    throw new LockError("LOCK_ORDER", "This thread has a guard of the heap: end that first, then the heap.");
+  const guard = lock(sharing.guards);
+  try {
+    if (sharing.isAlone) {
+      endHeap(context);
+      context.core.memory.i32[CONTROL_THREADS] = 0;
+    } else leave(context, sharing);
+  } finally {
+    sharing.stop();
+    guard[Symbol.dispose]();
+  }
+}
+
+function leave(context: Context, sharing: Sharing): void {
+  context.isEnding = true;
+  try {
+    context.handles.reportLive();
+    context.pools.closeAll();
+    runAtExit(context);
+    context.foreign.disposeAll();
+    endThread(sharing, sharing.thread);
+  } finally {
+    context.close();
+  }
+}
+
+function endHeap(context: Context): void {
   context.isEnding = true;
   try {
     context.handles.reportLive();

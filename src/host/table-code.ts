@@ -77,10 +77,11 @@ export function compileTable(
 function tableText(type: BoundType): string {
   const keySlot = type.slots[0].spec;
   const isDict = type.slots.length > 1;
+  const isShared = type.context.sharing !== undefined;
   const methods = isDict ? dictText(type.slots[1].spec) : setText();
   return `/* type ${type.id} */
   function find(table, key) {
-    ${findText(keySlot, entryWords(isDict ? type.slots[1].spec.slot : SLOT_NONE))}
+    ${findText(keySlot, entryWords(isDict ? type.slots[1].spec.slot : SLOT_NONE), isShared)}
     return findOther(table, key);
   }
   return {
@@ -166,7 +167,7 @@ function storeText({ slot, scalar }: SlotSpec): { accepts: string; put: string; 
  * For each usual sort of key: its words and hash, the search, and what `insert` has to know of a key that is not there.
  * Each returns; what falls through is for `findOther`.
  */
-function findText({ slot, scalar, targets }: SlotSpec, words: number): string {
+function findText({ slot, scalar, targets }: SlotSpec, words: number, isShared: boolean): string {
   if (scalar !== undefined) return ""; // `optional(f64)` and the like
   switch (slot) {
     case SLOT_STR:
@@ -185,7 +186,7 @@ function findText({ slot, scalar, targets }: SlotSpec, words: number): string {
     case SLOT_REF: {
       const isLive = `key["@type"] === target && i32[key["@address"] + ${HEADER_SERIAL}] === key["@serial"]`;
       const isObject = `typeof key === "object" && key !== null && ${isLive}`;
-      return hasOneTarget({ targets }) && context.sharing === undefined ? wordSearch(isObject, `key["@address"]`, words) : "";
+      return hasOneTarget({ targets }) && !isShared ? wordSearch(isObject, `key["@address"]`, words) : "";
     }
     default:
       return "";

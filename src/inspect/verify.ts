@@ -11,7 +11,7 @@ import { Heap } from "../host/heap.js";
 export function verify(heap: Heap): void {
   const context = Heap.contextOf(heap);
   context.requireReadable();
-  const { roots } = context.handles;
+  const roots = context.knownRoots();
   const state = { isInside: context.isInside, isCollecting: context.core.trigger.isCollecting };
   verifyMemory(context.core.memory, roots === undefined ? state : { roots, ...state });
 }

@@ -397,6 +397,25 @@ export const LOCK_THREAD_MASK = 31;
 /** Numbers of foreign values and of the host's callbacks: the thread is in the bits from here on. */
 export const HOST_NUMBER_SHIFT = 26;
 export const HOST_NUMBER_MAX = 2 ** HOST_NUMBER_SHIFT - 1;
+/** Instead of the number of a function whose thread has ended. */
+export const HOST_NUMBER_LOST = 31 * 2 ** HOST_NUMBER_SHIFT;
+
+/**
+ * The table of parcels: a storage block that begins with how many slots there are, the first free slot + 1, and how many parcels are
+ * under way. A slot: the object, or 0; its serial, raised when the parcel is claimed; the line that sent it, a string, or 0; the next
+ * free slot + 1.
+ */
+export const PARCELS_SLOTS = 0;
+export const PARCELS_FREE = 1;
+export const PARCELS_COUNT = 2;
+export const PARCELS_HEADER_WORDS = 4;
+export const PARCEL_WORDS = 4;
+export const PARCEL_OBJECT = 0;
+export const PARCEL_SERIAL = 1;
+export const PARCEL_SITE = 2;
+export const PARCEL_NEXT = 3;
+/** A parcel is a number: slot + serial * 2 ** this. */
+export const PARCEL_SLOT_BITS = 20;
 
 /**
  * The thread table: one storage block, THREADS_MAX records. All of a record's words but its text, its ring's tail and its state are

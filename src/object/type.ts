@@ -141,36 +141,44 @@ export class TypeTable {
   /** Address of the descriptor of type id 0. */
   readonly base: Address;
 
-  constructor(allocator: Allocator, strings: Strings) {
+  /** @param isAttached whether the memory is a heap already, with its table */
+  constructor(allocator: Allocator, strings: Strings, isAttached = false) {
     this.allocator = allocator;
     this.i32 = allocator.memory.i32;
     this.strings = strings;
     this.base = this.i32[CONTROL_TYPE_TABLE];
+    if (isAttached) return;
     this.write(TYPE_ID_STRING, STRING_LAYOUT, strings.create(STRING_LAYOUT.name), 0);
     this.write(TYPE_ID_WEAKREF, WEAKREF_LAYOUT, strings.create(WEAKREF_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN, FOREIGN_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN_HOLDER, FOREIGN_HOLDER_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
   }
 
-  // What is known of all types is in the memory: any thread may have registered them.
-
   /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
   get hasTuples(): boolean {
-    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_TUPLES) !== 0;
+    return this.has(TYPES_HAVE_TUPLES);
   }
   get hasDicts(): boolean {
-    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_DICTS) !== 0;
+    return this.has(TYPES_HAVE_DICTS);
   }
   /** Whether a collection has to look for finalizers. */
   get hasFinalizers(): boolean {
-    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_FINALIZERS) !== 0;
+    return this.has(TYPES_HAVE_FINALIZERS);
   }
   /** Whether there ever was an instance of a pool. */
   get hasPools(): boolean {
-    return (this.i32[CONTROL_TYPES_HAVE] & TYPES_HAVE_POOLS) !== 0;
+    return this.has(TYPES_HAVE_POOLS);
   }
   notePool(): void {
-    this.i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_POOLS;
+    this.note(TYPES_HAVE_POOLS);
+  }
+
+  private has(what: number): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & what) !== 0;
+  }
+
+  private note(what: number): void {
+    this.i32[CONTROL_TYPES_HAVE] |= what;
   }
 
   /** Address of a type's descriptor. */
@@ -232,13 +240,12 @@ export class TypeTable {
       for (let id = first; id < first + done; id++) this.erase(id);
       throw error;
     }
-    i32[CONTROL_TYPE_COUNT] = first + layouts.length;
     for (const { kind, flags } of layouts) {
-      const isGc = (flags & TYPE_GC) !== 0;
-      if (kind === KIND_TUPLE && isGc) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_TUPLES;
-      if (kind === KIND_DICT && isGc) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_DICTS;
-      if ((flags & TYPE_FINALIZER) !== 0) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_FINALIZERS;
+      if (kind === KIND_TUPLE && (flags & TYPE_GC) !== 0) this.note(TYPES_HAVE_TUPLES);
+      if (kind === KIND_DICT && (flags & TYPE_GC) !== 0) this.note(TYPES_HAVE_DICTS);
+      if ((flags & TYPE_FINALIZER) !== 0) this.note(TYPES_HAVE_FINALIZERS);
     }
+    i32[CONTROL_TYPE_COUNT] = first + layouts.length; // last: a type that counts is whole
   }
 
   private registerOne(id: number, layout: TypeLayout): void {

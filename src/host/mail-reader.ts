@@ -1,0 +1,33 @@
+/** Reading this thread's mail, under the exclusive lock. Runs disposers, callbacks and finalizers. */
+import type { Context } from "./context.js";
+import {
+  MAIL_CALLBACK,
+  MAIL_DISPOSE,
+  MAIL_FINALIZE,
+  MAIL_FORGET,
+  type Mail,
+  type Mailbox,
+} from "./mailbox.js";
+
+/** Until there is none: what is called may post more. */
+export function readMail(context: Context, mailbox: Mailbox): void {
+  while (!mailbox.isEmpty) for (const mail of mailbox.takeAll()) read(context, mail);
+}
+
+function read({ core, foreign, callbacks }: Context, { kind, first, second }: Mail): void {
+  switch (kind) {
+    case MAIL_DISPOSE:
+      foreign.endPosted(first);
+      break;
+    case MAIL_CALLBACK:
+      callbacks.runCallback(first, 0, second);
+      core.counts.decref(first);
+      break;
+    case MAIL_FORGET:
+      callbacks.forget(first);
+      break;
+    case MAIL_FINALIZE:
+      callbacks.runFinalizer(first);
+      core.counts.decref(first);
+  }
+}

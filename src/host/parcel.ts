@@ -1,0 +1,64 @@
+/** Sending one reference to another thread: `postMessage` carries a number, the memory carries the reference. */
+import { InvalidArgumentError, ParcelClaimedError, ShareError, TypeMismatchError } from "../memory/errors.js";
+import { Parcels } from "../object/parcels.js";
+import type { Context } from "./context.js";
+import { typeText } from "./fields.js";
+import { type ObjectDescriptor, show } from "./schema.js";
+import { captureSite } from "./site.js";
+import { addressOf, asView, type View } from "./view.js";
+
+/** One strong reference under way: `worker.postMessage(heap.send(handle))`. It can be received once. */
+export interface Parcel {
+  readonly parcel: number;
+}
+
+/** @returns a parcel with a reference of its own: the handle stays the caller's */
+export function send(context: Context, handle: unknown): Parcel {
+  requireShared(context);
+  const view = asView(handle);
+  if (view === undefined || view["@type"].context !== context)
+    throw new InvalidArgumentError(
+      `heap.send takes a reference to an object of this heap, got ${show(handle)}.`,
+    );
+  addressOf(view);
+  const line = context.handles.isRecordingLines ? captureSite() : "";
+  const { core } = context;
+  const parcels = new Parcels(core.allocator);
+  parcels.reserve();
+  const site = core.strings.create(line);
+  const object = addressOf(view);
+  core.counts.incref(object);
+  return { parcel: parcels.add(object, site) };
+}
+
+/** @returns a handle that takes over the parcel's reference */
+export function receive(context: Context, descriptor: ObjectDescriptor, message: unknown): View {
+  requireShared(context);
+  const { core } = context;
+  const parcels = new Parcels(core.allocator);
+  const number = (message as Partial<Parcel> | null | undefined)?.parcel;
+  if (typeof number !== "number")
+    throw new InvalidArgumentError(`heap.receive takes what heap.send returned, got ${show(message)}.`);
+  const object = parcels.find(number);
+  if (object === 0)
+    throw new ParcelClaimedError(
+      `There is no parcel ${number}: it was received before, by this thread or another, or it was never sent. A parcel carries one reference; send once more for a second receiver.`,
+    );
+  const type = context.binder.typeOf(object);
+  if (type.descriptor !== descriptor)
+    throw new TypeMismatchError(
+      `The parcel carries a ${type.text}, not a ${typeText(descriptor)}; it can still be received.`,
+    );
+  const site = parcels.take(number);
+  if (site !== 0) core.counts.decref(site);
+  return type.handle(object);
+}
+
+function requireShared(context: Context): void {
+  context.requireOpen();
+  if (context.sharing === undefined)
+    throw new ShareError(
+      "NOT_SHARED",
+      "This heap is not shared: call heap.share() before sending or receiving parcels.",
+    );
+}

@@ -1,0 +1,132 @@
+/** Parcels: references under way from one thread to another, each in a slot of a table (layout.ts draws it). All under the exclusive lock. */
+import type { Allocator } from "../alloc/allocator.js";
+import { HeapError } from "../memory/errors.js";
+import {
+  type Address,
+  CONTROL_PARCELS,
+  CONTROL_ROOT_COUNT,
+  KIND_STORAGE,
+  PARCEL_NEXT,
+  PARCEL_OBJECT,
+  PARCEL_SERIAL,
+  PARCEL_SITE,
+  PARCEL_SLOT_BITS,
+  PARCEL_WORDS,
+  PARCELS_COUNT,
+  PARCELS_FREE,
+  PARCELS_HEADER_WORDS,
+  PARCELS_SLOTS,
+} from "../memory/layout.js";
+
+const SLOTS_MIN = 31;
+const SLOTS_MAX = 2 ** PARCEL_SLOT_BITS;
+
+export class Parcels {
+  private readonly allocator: Allocator;
+  private readonly i32: Int32Array;
+
+  constructor(allocator: Allocator) {
+    this.allocator = allocator;
+    this.i32 = allocator.memory.i32;
+  }
+
+  /** Make sure that `add` has a slot. @throws OutOfMemoryError, HeapError "TOO_MANY_PARCELS" */
+  reserve(): void {
+    const { i32 } = this;
+    const table = i32[CONTROL_PARCELS];
+    if (table !== 0 && i32[table + PARCELS_FREE] !== 0) return;
+    const slots = table === 0 ? 0 : i32[table + PARCELS_SLOTS];
+    if (slots === SLOTS_MAX)
+      throw new HeapError(
+        "TOO_MANY_PARCELS",
+        `${SLOTS_MAX} parcels were sent and not received: receive some first.`,
+      );
+    this.grow(slots);
+  }
+
+  /**
+   * Put a reference, and the string that says where, into a slot, which owns both. `reserve` was called.
+   * @returns the number of the parcel
+   */
+  add(object: Address, site: Address): number {
+    const { i32 } = this;
+    const table = i32[CONTROL_PARCELS];
+    const slot = i32[table + PARCELS_FREE] - 1;
+    const at = slotAddress(table, slot);
+    i32[table + PARCELS_FREE] = i32[at + PARCEL_NEXT];
+    i32[table + PARCELS_COUNT]++;
+    i32[at + PARCEL_SITE] = site;
+    i32[at + PARCEL_OBJECT] = object;
+    i32[CONTROL_ROOT_COUNT]++;
+    return slot + i32[at + PARCEL_SERIAL] * 2 ** PARCEL_SLOT_BITS;
+  }
+
+  /** The object of a parcel; 0: there is no such parcel (any more). */
+  find(parcel: number): Address {
+    const { i32 } = this;
+    const table = i32[CONTROL_PARCELS];
+    if (table === 0 || !Number.isSafeInteger(parcel) || parcel < 0) return 0;
+    const slot = parcel % 2 ** PARCEL_SLOT_BITS;
+    if (slot >= i32[table + PARCELS_SLOTS]) return 0;
+    const at = slotAddress(table, slot);
+    const serial = (parcel - slot) / 2 ** PARCEL_SLOT_BITS;
+    return i32[at + PARCEL_SERIAL] === serial ? i32[at + PARCEL_OBJECT] : 0;
+  }
+
+  /** Take a parcel out of its slot. Its reference is the caller's. @returns the string that says where it was sent, the caller's too, or 0 */
+  take(parcel: number): Address {
+    const { i32 } = this;
+    const table = i32[CONTROL_PARCELS];
+    const slot = parcel % 2 ** PARCEL_SLOT_BITS;
+    const at = slotAddress(table, slot);
+    const site = i32[at + PARCEL_SITE];
+    i32[at + PARCEL_SERIAL] = (i32[at + PARCEL_SERIAL] + 1) & 0x7fffffff;
+    i32[at + PARCEL_OBJECT] = 0;
+    i32[at + PARCEL_SITE] = 0;
+    i32[at + PARCEL_NEXT] = i32[table + PARCELS_FREE];
+    i32[table + PARCELS_FREE] = slot + 1;
+    i32[table + PARCELS_COUNT]--;
+    i32[CONTROL_ROOT_COUNT]--;
+    return site;
+  }
+
+  private grow(slots: number): void {
+    const { i32, allocator } = this;
+    const more = Math.min(SLOTS_MAX, Math.max(SLOTS_MIN, slots * 2));
+    const table = allocator.allocate(KIND_STORAGE, PARCELS_HEADER_WORDS + more * PARCEL_WORDS);
+    const old = i32[CONTROL_PARCELS];
+    i32.fill(0, table, table + PARCELS_HEADER_WORDS + more * PARCEL_WORDS);
+    if (old !== 0) i32.copyWithin(table, old, slotAddress(old, slots));
+    i32[table + PARCELS_SLOTS] = more;
+    let free = 0;
+    for (let slot = more - 1; slot >= slots; slot--) {
+      i32[slotAddress(table, slot) + PARCEL_NEXT] = free;
+      free = slot + 1;
+    }
+    i32[table + PARCELS_FREE] = free;
+    i32[CONTROL_PARCELS] = table;
+    if (old !== 0) allocator.free(old);
+  }
+}
+
+/** Every parcel under way: its object, the string that says where it was sent, and its number. */
+export function forEachParcel(
+  i32: Int32Array,
+  visit: (object: Address, site: Address, parcel: number) => void,
+): void {
+  const table = i32[CONTROL_PARCELS];
+  if (table === 0) return;
+  for (let slot = 0; slot < i32[table + PARCELS_SLOTS]; slot++) {
+    const at = slotAddress(table, slot);
+    if (i32[at + PARCEL_OBJECT] !== 0)
+      visit(
+        i32[at + PARCEL_OBJECT],
+        i32[at + PARCEL_SITE],
+        slot + i32[at + PARCEL_SERIAL] * 2 ** PARCEL_SLOT_BITS,
+      );
+  }
+}
+
+function slotAddress(table: Address, slot: number): Address {
+  return table + PARCELS_HEADER_WORDS + slot * PARCEL_WORDS;
+}
