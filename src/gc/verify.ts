@@ -126,8 +126,9 @@ class Verifier {
     if (threads !== 0) this.own(threads, L.CONTROL_THREADS, L.THREADS_MAX * L.THREAD_WORDS);
     for (let thread = 0; threads !== 0 && thread < L.THREADS_MAX; thread++) {
       const record = threads + thread * L.THREAD_WORDS;
-      const rootsWords = (i32[record + L.THREAD_ROOTS_MASK] + 1) * 2;
-      if (i32[record + L.THREAD_ROOTS] !== 0) this.own(i32[record + L.THREAD_ROOTS], record, rootsWords);
+      const roots = i32[record + L.THREAD_ROOTS];
+      const rootsWords = L.ROOTS_ENTRIES + (i32[roots + L.ROOTS_MASK] + 1) * L.ROOTS_ENTRY_WORDS;
+      if (roots !== 0) this.own(roots, record, rootsWords);
       if (i32[record + L.THREAD_RING] !== 0) this.own(i32[record + L.THREAD_RING], record, 1);
       if (i32[record + L.THREAD_MAIL] !== 0)
         this.own(i32[record + L.THREAD_MAIL], record, i32[record + L.THREAD_MAIL_TAIL] * 3);

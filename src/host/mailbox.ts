@@ -5,6 +5,7 @@
 import type { Core } from "../gc/core.js";
 import {
   type Address,
+  CONTROL_ROOT_COUNT,
   HOST_NUMBER_SHIFT,
   KIND_STORAGE,
   THREAD_ATTACHED,
@@ -70,6 +71,7 @@ export class Mailbox {
     i32[at + 1] = first;
     i32[at + 2] = second;
     i32[record + THREAD_MAIL_TAIL]++;
+    if (holdsObject(kind)) i32[CONTROL_ROOT_COUNT]++;
     Atomics.add(i32, record + THREAD_BELL, 1);
     return true;
   }
@@ -77,6 +79,7 @@ export class Mailbox {
   /** All mails, which are taken out. The references that they hold are the caller's. */
   takeAll(): Mail[] {
     const mails = [...this.all()];
+    for (const { kind } of mails) if (holdsObject(kind)) this.i32[CONTROL_ROOT_COUNT]--;
     this.i32[this.record + THREAD_MAIL_TAIL] = 0;
     return mails;
   }

@@ -14,6 +14,7 @@ import {
   THREAD_IS_BASED,
   THREAD_WORDS,
   THREADS_MAX,
+  WORD_BYTES,
 } from "../memory/layout.js";
 import { HeapLock } from "../memory/lock.js";
 import { Memory, reserveSide } from "../memory/memory.js";
@@ -175,7 +176,7 @@ function openMemory(token: unknown): Memory {
       `This heap has layout ${version}, and this version of Ouroheap reads layout ${LAYOUT_VERSION}: use the same version in all threads.`,
     );
   const table = i32[CONTROL_THREADS];
-  if (table <= 0 || table + THREADS_MAX * THREAD_WORDS > buffer.byteLength >> 2)
+  if (table <= 0 || table + THREADS_MAX * THREAD_WORDS > buffer.byteLength / WORD_BYTES)
     throw new ShareError("NOT_SHARED", "This heap is not shared: only heap.share() gives a token.");
   if (here.has(i32[CONTROL_HEAP_ID]))
     throw new ShareError(

@@ -400,6 +400,12 @@ export const HOST_NUMBER_MAX = 2 ** HOST_NUMBER_SHIFT - 1;
 /** Instead of the number of a function whose thread has ended. */
 export const HOST_NUMBER_LOST = 31 * 2 ** HOST_NUMBER_SHIFT;
 
+/** A thread's root table: a mask, how many entries are in use, and pairs of an address and a count. */
+export const ROOTS_MASK = 0;
+export const ROOTS_USED = 1; //        those of count 0 included
+export const ROOTS_ENTRIES = 2;
+export const ROOTS_ENTRY_WORDS = 2;
+
 /**
  * The table of parcels: a storage block that begins with how many slots there are, the first free slot + 1, and how many parcels are
  * under way. A slot: the object, or 0; its serial, raised when the parcel is claimed; the line that sent it, a string, or 0; the next
@@ -425,8 +431,7 @@ export const THREAD_SHIFT = 6;
 export const THREAD_WORDS = 1 << THREAD_SHIFT;
 export const THREAD_STATE = 0; //       THREAD_FREE and so on
 export const THREAD_ROOTS = 1; //       storage block of its root table, or 0
-export const THREAD_ROOTS_MASK = 2; //  entries of that table - 1
-export const THREAD_ROOTS_USED = 3; //  entries in use, those of count 0 included
+export const THREAD_HOST_ID = 2; //     the host's number of the thread + 1, by which its end is reported; 0: unknown
 export const THREAD_RING = 4; //        storage block of releases that wait, or 0
 export const THREAD_RING_HEAD = 5; //   applied so far
 export const THREAD_RING_TAIL = 6; //   written so far

@@ -2,20 +2,22 @@
  * The roots of one thread of a shared heap: how many references its handles hold to which object. In the memory, because when
  * a thread has ended the others have to know what it held, and after a repair what they hold themselves.
  *
- * A table of pairs (address, count) with linear probing. Counts are signed: a handle that was made before `share()` may be released
- * before it was found (`addBase`). An entry whose count is 0 stays until the table is made anew.
+ * A table of pairs (address, count) with linear probing, behind a mask and the number of entries in use. Counts are signed: a handle that
+ * was made before `share()` may be released before it was found. An entry whose count is 0 stays until the table is made anew. One word
+ * of the thread's record leads to it, so that there is always a whole table, wherever a thread may end.
  */
 import type { Allocator } from "../alloc/allocator.js";
 import {
   type Address,
   GRANULE_SHIFT,
   KIND_STORAGE,
+  ROOTS_ENTRIES,
+  ROOTS_ENTRY_WORDS,
+  ROOTS_MASK,
+  ROOTS_USED,
   THREAD_ROOTS,
-  THREAD_ROOTS_MASK,
-  THREAD_ROOTS_USED,
 } from "../memory/layout.js";
 
-const ENTRY_WORDS = 2;
 const ENTRIES_MIN = 512;
 const HASH_FACTOR = 0x9e3779b1;
 
@@ -43,9 +45,9 @@ export class ThreadRoots {
     const { i32, record } = this;
     const table = i32[record + THREAD_ROOTS];
     if (table !== 0) {
-      const mask = i32[record + THREAD_ROOTS_MASK];
+      const mask = i32[table + ROOTS_MASK];
       for (let index = startOf(object, mask); ; index = (index + 1) & mask) {
-        const entry = table + index * ENTRY_WORDS;
+        const entry = table + ROOTS_ENTRIES + index * ROOTS_ENTRY_WORDS;
         if (i32[entry] === object) {
           i32[entry + 1] += change;
           return;
@@ -55,7 +57,7 @@ export class ThreadRoots {
         // The count first: whoever reads the table after this thread has ended finds no entry without one.
         i32[entry + 1] = change;
         i32[entry] = object;
-        i32[record + THREAD_ROOTS_USED]++;
+        i32[table + ROOTS_USED]++;
         return;
       }
     }
@@ -77,22 +79,23 @@ export class ThreadRoots {
     this.forEach(() => size++);
     let entries = ENTRIES_MIN;
     while (entries < size * 4) entries *= 2;
-    if (!allocator.canAllocate(KIND_STORAGE, entries * ENTRY_WORDS)) return;
-    const table = allocator.allocate(KIND_STORAGE, entries * ENTRY_WORDS);
-    i32.fill(0, table, table + entries * ENTRY_WORDS);
+    const words = ROOTS_ENTRIES + entries * ROOTS_ENTRY_WORDS;
+    if (!allocator.canAllocate(KIND_STORAGE, words)) return;
+    const table = allocator.allocate(KIND_STORAGE, words);
+    i32.fill(0, table, table + words);
     let used = 0;
     const mask = entries - 1;
     this.forEach((object, count) => {
       let index = startOf(object, mask);
-      while (i32[table + index * ENTRY_WORDS] !== 0) index = (index + 1) & mask;
-      i32[table + index * ENTRY_WORDS] = object;
-      i32[table + index * ENTRY_WORDS + 1] = count;
+      while (i32[table + ROOTS_ENTRIES + index * ROOTS_ENTRY_WORDS] !== 0) index = (index + 1) & mask;
+      i32[table + ROOTS_ENTRIES + index * ROOTS_ENTRY_WORDS] = object;
+      i32[table + ROOTS_ENTRIES + index * ROOTS_ENTRY_WORDS + 1] = count;
       used++;
     });
     const old = i32[record + THREAD_ROOTS];
+    i32[table + ROOTS_MASK] = mask;
+    i32[table + ROOTS_USED] = used;
     i32[record + THREAD_ROOTS] = table;
-    i32[record + THREAD_ROOTS_MASK] = mask;
-    i32[record + THREAD_ROOTS_USED] = used;
     if (old !== 0) allocator.free(old);
     const waiting = [...overflow];
     overflow.clear();
@@ -108,9 +111,9 @@ export class ThreadRoots {
     const { i32, record } = this;
     const table = i32[record + THREAD_ROOTS];
     if (table === 0) return undefined;
-    const mask = i32[record + THREAD_ROOTS_MASK];
+    const mask = i32[table + ROOTS_MASK];
     for (let index = startOf(object, mask); ; index = (index + 1) & mask) {
-      const entry = table + index * ENTRY_WORDS;
+      const entry = table + ROOTS_ENTRIES + index * ROOTS_ENTRY_WORDS;
       if (i32[entry] === object) return { count: i32[entry + 1] };
       if (i32[entry] === 0) return undefined;
     }
@@ -119,9 +122,10 @@ export class ThreadRoots {
   /** Whether an entry, or so many, may be added: a quarter of the table stays free. */
   private hasRoom(entries = 1): boolean {
     const { i32, record } = this;
-    if (i32[record + THREAD_ROOTS] === 0) return false;
-    const capacity = ((i32[record + THREAD_ROOTS_MASK] + 1) * 3) >> 2;
-    return i32[record + THREAD_ROOTS_USED] + entries <= capacity;
+    const table = i32[record + THREAD_ROOTS];
+    if (table === 0) return false;
+    const capacity = ((i32[table + ROOTS_MASK] + 1) * 3) >> 2;
+    return i32[table + ROOTS_USED] + entries <= capacity;
   }
 }
 
@@ -133,8 +137,9 @@ export function forEachRoot(
 ): void {
   const table = i32[record + THREAD_ROOTS];
   if (table === 0) return;
-  const end = table + (i32[record + THREAD_ROOTS_MASK] + 1) * ENTRY_WORDS;
-  for (let entry = table; entry < end; entry += ENTRY_WORDS)
+  const first = table + ROOTS_ENTRIES;
+  const end = first + (i32[table + ROOTS_MASK] + 1) * ROOTS_ENTRY_WORDS;
+  for (let entry = first; entry < end; entry += ROOTS_ENTRY_WORDS)
     if (i32[entry] !== 0 && i32[entry + 1] !== 0) visit(i32[entry], i32[entry + 1]);
 }
 
