@@ -7,6 +7,7 @@ import {
   SLOT_REF,
   TRAVERSE_LIST,
   TYPE_GC,
+  TYPE_ID_FIRST_FREE,
   TYPE_TRACKED_AT_BIRTH,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
@@ -39,7 +40,16 @@ import { createYoungPartition } from "./young-partition.js";
 export interface CoreOptions {
   /** Collect at allocations as `stress` does, poison freed memory, keep pages with their class. */
   readonly isStress?: boolean;
+  /**
+   * The memory is a heap already, which another core has made: nothing is written to it. Which types there are is in the
+   * memory; what is JavaScript's (hooks, listeners, watchers) each core has for itself.
+   */
+  readonly isAttached?: boolean;
 }
+
+/** Every heap registers these first. */
+const TYPE_ID_GARBAGE_LIST = TYPE_ID_FIRST_FREE;
+const TYPE_ID_PENDING_LIST = TYPE_ID_FIRST_FREE + 1;
 
 /** How often `stress` collects everything rather than generation 0. */
 const STRESS_FULL_EVERY = 1000;
@@ -72,23 +82,28 @@ export class Core {
 
   constructor(memory: Memory, options: CoreOptions = {}) {
     const isStress = options.isStress === true;
+    const isAttached = options.isAttached === true;
     this.memory = memory;
     this.hooks = createHooks();
     this.allocator = new Allocator(memory, isStress);
     this.strings = new Strings(this.allocator);
-    this.types = new TypeTable(this.allocator, this.strings);
-    this.generations = new Generations(this.allocator);
+    this.types = new TypeTable(this.allocator, this.strings, isAttached);
+    this.generations = new Generations(this.allocator, isAttached);
     this.counts = createReferenceCounts(this.allocator, this.generations, this.types, this.hooks);
     this.objects = createObjects(this.allocator, this.generations, this.types, this.hooks);
     this.lists = new Lists(this.allocator, this.objects, this.counts, this.types);
     this.tables = new HashTables(this.allocator, this.objects, this.counts, this.strings, this.types);
     this.traversal = new Traversal(memory, this.types);
     this.tracking = new Tracking(memory.i32, this.generations, this.types, this.traversal);
-    this.trigger = new Trigger(memory, isStress);
+    this.trigger = new Trigger(memory, isStress, isAttached);
     this.events = new CollectorEvents();
     this.weakrefs = new WeakReferences(memory.i32, this.objects, this.counts, this.types, this.hooks);
-    this.garbageTypeId = this.registerInternalList("gc.garbage", 0);
-    this.pendingTypeId = this.registerInternalList("pending callbacks", TYPE_GC | TYPE_TRACKED_AT_BIRTH);
+    this.garbageTypeId = TYPE_ID_GARBAGE_LIST;
+    this.pendingTypeId = TYPE_ID_PENDING_LIST;
+    if (!isAttached) {
+      this.registerInternalList("gc.garbage", 0);
+      this.registerInternalList("pending callbacks", TYPE_GC | TYPE_TRACKED_AT_BIRTH);
+    }
     this.lifetime = new Lifetime(this);
     this.foreign = new ForeignObjects(memory.i32, this.objects, this.lists, this.counts);
     this.clearing = new Clearing(
@@ -116,12 +131,11 @@ export class Core {
     this.hooks.beforeAllocation = isStress
       ? () => this.collectForStress()
       : () => this.collector.collectIfDue();
-    memory.i32[CONTROL_GARBAGE] = this.lists.create(this.garbageTypeId);
+    if (!isAttached) memory.i32[CONTROL_GARBAGE] = this.lists.create(this.garbageTypeId);
   }
 
   /** A list of references that no schema names. */
-  private registerInternalList(description: string, flags: number): number {
-    const typeId = this.types.count;
+  private registerInternalList(description: string, flags: number): void {
     this.types.register([
       {
         name: "list",
@@ -137,7 +151,6 @@ export class Core {
         description,
       },
     ]);
-    return typeId;
   }
 
   private collectForStress(): void {

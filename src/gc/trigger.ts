@@ -30,9 +30,11 @@ export class Trigger {
   /** `stress`: every allocation asks. */
   private readonly isAlways: boolean;
 
-  constructor(memory: Memory, isAlways = false) {
+  /** @param isAttached whether the memory is a heap already, with its thresholds */
+  constructor(memory: Memory, isAlways = false, isAttached = false) {
     this.i32 = memory.i32;
     this.isAlways = isAlways;
+    if (isAttached) return;
     this.i32.set(DEFAULT_THRESHOLDS, CONTROL_THRESHOLDS);
     this.i32[CONTROL_ENABLED] = 1;
     memory.f64[CONTROL_BYTE_THRESHOLD >> 1] = DEFAULT_BYTE_THRESHOLD;

@@ -50,10 +50,11 @@ export class Generations extends ChunkTables {
   /** Chunks in generation 0 when it is next searched for tombstones. */
   private packYoungAt = PACK_CHUNKS_MIN;
 
-  constructor(allocator: Allocator) {
+  /** @param isAttached whether the memory is a heap already, with its tables */
+  constructor(allocator: Allocator, isAttached = false) {
     super(allocator);
     this.settled = createSettled(this.i32);
-    this.refillReserve();
+    if (!isAttached) this.refillReserve();
   }
 
   // -- one object -----------------------------------------------------------------------------

@@ -100,7 +100,7 @@ export function createObjects(
     const type = types.descriptor(typeId);
     const words = i32[type + TYPE_OBJECT_WORDS];
     const object = allocator.allocate(i32[type + TYPE_BLOCK_KIND], words);
-    types.hasPools = true;
+    types.notePool();
     i32[object + HEADER_REFCOUNT] = 1;
     i32[object + HEADER_TYPE] = types.typeWord(typeId) | FLAG_POOLED | FLAG_OBSERVED;
     i32.fill(0, object + HEADER_WORDS, object + words);

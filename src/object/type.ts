@@ -11,6 +11,7 @@ import {
   CONTROL_TYPE_CAPACITY,
   CONTROL_TYPE_COUNT,
   CONTROL_TYPE_TABLE,
+  CONTROL_TYPES_HAVE,
   FLAG_OBSERVED,
   FOREIGN_WEAKREFS,
   FOREIGN_WORDS,
@@ -51,6 +52,10 @@ import {
   TYPE_TRAVERSE,
   TYPE_WEAKREF_OFFSET,
   TYPE_WORDS,
+  TYPES_HAVE_DICTS,
+  TYPES_HAVE_FINALIZERS,
+  TYPES_HAVE_POOLS,
+  TYPES_HAVE_TUPLES,
   WEAKREF_WORDS,
 } from "../memory/layout.js";
 import { hashText, type Strings } from "./string.js";
@@ -135,23 +140,45 @@ export class TypeTable {
   private readonly strings: Strings;
   /** Address of the descriptor of type id 0. */
   readonly base: Address;
-  /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
-  hasTuples = false;
-  hasDicts = false;
-  /** Whether a collection has to look for finalizers. */
-  hasFinalizers = false;
-  /** Whether there ever was an instance of a pool. */
-  hasPools = false;
 
-  constructor(allocator: Allocator, strings: Strings) {
+  /** @param isAttached whether the memory is a heap already, with its table */
+  constructor(allocator: Allocator, strings: Strings, isAttached = false) {
     this.allocator = allocator;
     this.i32 = allocator.memory.i32;
     this.strings = strings;
     this.base = this.i32[CONTROL_TYPE_TABLE];
+    if (isAttached) return;
     this.write(TYPE_ID_STRING, STRING_LAYOUT, strings.create(STRING_LAYOUT.name), 0);
     this.write(TYPE_ID_WEAKREF, WEAKREF_LAYOUT, strings.create(WEAKREF_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN, FOREIGN_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
     this.write(TYPE_ID_FOREIGN_HOLDER, FOREIGN_HOLDER_LAYOUT, strings.create(FOREIGN_LAYOUT.name), 0);
+  }
+
+  /** Whether a collection has to look for tuples, or for dicts, that it could untrack. */
+  get hasTuples(): boolean {
+    return this.has(TYPES_HAVE_TUPLES);
+  }
+  get hasDicts(): boolean {
+    return this.has(TYPES_HAVE_DICTS);
+  }
+  /** Whether a collection has to look for finalizers. */
+  get hasFinalizers(): boolean {
+    return this.has(TYPES_HAVE_FINALIZERS);
+  }
+  /** Whether there ever was an instance of a pool. */
+  get hasPools(): boolean {
+    return this.has(TYPES_HAVE_POOLS);
+  }
+  notePool(): void {
+    this.note(TYPES_HAVE_POOLS);
+  }
+
+  private has(what: number): boolean {
+    return (this.i32[CONTROL_TYPES_HAVE] & what) !== 0;
+  }
+
+  private note(what: number): void {
+    this.i32[CONTROL_TYPES_HAVE] |= what;
   }
 
   /** Address of a type's descriptor. */
@@ -213,12 +240,12 @@ export class TypeTable {
       for (let id = first; id < first + done; id++) this.erase(id);
       throw error;
     }
-    i32[CONTROL_TYPE_COUNT] = first + layouts.length;
     for (const { kind, flags } of layouts) {
-      if (kind === KIND_TUPLE && (flags & TYPE_GC) !== 0) this.hasTuples = true;
-      if (kind === KIND_DICT && (flags & TYPE_GC) !== 0) this.hasDicts = true;
-      if ((flags & TYPE_FINALIZER) !== 0) this.hasFinalizers = true;
+      if (kind === KIND_TUPLE && (flags & TYPE_GC) !== 0) this.note(TYPES_HAVE_TUPLES);
+      if (kind === KIND_DICT && (flags & TYPE_GC) !== 0) this.note(TYPES_HAVE_DICTS);
+      if ((flags & TYPE_FINALIZER) !== 0) this.note(TYPES_HAVE_FINALIZERS);
     }
+    i32[CONTROL_TYPE_COUNT] = first + layouts.length; // last: a type that counts is whole
   }
 
   private registerOne(id: number, layout: TypeLayout): void {
