@@ -63,9 +63,11 @@ export class Lists {
     const words = this.itemWords(list);
     const items = i32[list + LIST_ITEMS];
     const gap = items + index * words;
-    if (index < length) i32.copyWithin(gap + words, gap, items + length * words);
-    else i32[gap + words - 1] = words === 2 ? TAG_NULL : 0; // what the block held before is no item
+    const end = items + length * words;
+    // First one item more, which is null: so none is missing, and none is what the block held before, wherever a thread ends.
+    i32[end + words - 1] = words === 2 ? TAG_NULL : 0;
     i32[list + LIST_LENGTH] = length + 1;
+    if (index < length) i32.copyWithin(gap + words, gap, end);
     return gap;
   }
 
