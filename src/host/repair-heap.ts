@@ -14,7 +14,6 @@ import {
   THREAD_IS_BASED,
   THREADS_MAX,
   TYPE_ID_MASK,
-  TYPE_SCHEMA,
   WORD_BYTES,
 } from "../memory/layout.js";
 import { forEachParcel, Parcels } from "../object/parcels.js";
@@ -91,8 +90,7 @@ function rootsOfLiving(core: Core, sharing: Sharing): Map<Address, number> {
 }
 
 /** Storage that is no object's, and strings that no object holds. */
-function* kept(core: Core, sharing: Sharing): IterableIterator<Address> {
-  const { i32 } = core.memory;
+function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Address> {
   yield i32[CONTROL_THREADS];
   if (i32[CONTROL_PARCELS] !== 0) yield i32[CONTROL_PARCELS];
   for (const thread of threadsOf(sharing, THREAD_ATTACHED))
@@ -100,10 +98,6 @@ function* kept(core: Core, sharing: Sharing): IterableIterator<Address> {
       const storage = i32[sharing.threads.record(thread) + word];
       if (storage !== 0) yield storage;
     }
-  for (let id = 1; id < core.types.count; id++) {
-    const schema = i32[core.types.descriptor(id) + TYPE_SCHEMA];
-    if (schema !== 0) yield schema;
-  }
   const sites: Address[] = [];
   forEachParcel(i32, (_, site) => site !== 0 && sites.push(site));
   yield* sites;
