@@ -8,9 +8,12 @@ import {
   type Address,
   CONTROL_TYPE_COUNT,
   CONTROL_TYPE_TABLE,
-  HEADER_REFCOUNT,
+  GRANULE_MASK,
+  GRANULE_SHIFT,
   HEADER_TYPE,
   HEADER_WORDS,
+  IMAGE_SIDE_SHIFT,
+  IMAGE_SIDE_TYPES,
   KIND_WEAKREF,
   LIST_CAPACITY,
   LIST_ITEMS,
@@ -32,6 +35,7 @@ import {
   TYPE_EDGE_SLOT_SHIFT,
   TYPE_EDGES,
   TYPE_ID_MASK,
+  TYPE_ID_STRING,
   TYPE_ITEM_SLOT,
   TYPE_KEY_SLOT,
   TYPE_KIND,
@@ -40,12 +44,16 @@ import {
   TYPE_SHIFT,
   TYPE_TRAVERSE,
 } from "../memory/layout.js";
+import type { Memory } from "../memory/memory.js";
 import { holdsReference, slotWords } from "../object/slot.js";
 import { AddressList } from "./address-list.js";
-import { count } from "./image-plain.js";
+import { codeOf, hasCode } from "./image-codes.js";
 import type { RepairPages } from "./repair-pages.js";
 import type { RepairLog } from "./repair-report.js";
 import { TableRepair } from "./repair-tables.js";
+
+/** Side bytes from here on are those of objects that are no strings. */
+const OBJECT_FIRST = codeOf(TYPE_ID_STRING + 1);
 
 export class RepairContents {
   /** Weak references that are reached. */
@@ -55,11 +63,15 @@ export class RepairContents {
   private readonly log: RepairLog;
   private readonly typeTable: Address;
   private readonly tables: TableRepair;
+  private readonly side: Uint8Array;
+  /** By what a side byte says of a type: whether there may be a reference in its objects. */
+  private readonly holds = new Uint8Array(IMAGE_SIDE_TYPES).fill(1);
   /** Reached, and not yet visited. */
   private readonly stack = new AddressList();
 
-  constructor(i32: Int32Array, pages: RepairPages, log: RepairLog) {
+  constructor({ i32, side }: Memory, pages: RepairPages, log: RepairLog) {
     this.i32 = i32;
+    this.side = side;
     this.pages = pages;
     this.log = log;
     this.typeTable = i32[CONTROL_TYPE_TABLE];
@@ -72,8 +84,7 @@ export class RepairContents {
       this.log.missing.push(object);
       return false;
     }
-    this.refer(object);
-    this.i32[object + HEADER_REFCOUNT] += handles - 1;
+    this.refer(object, handles);
     return true;
   }
 
@@ -89,6 +100,7 @@ export class RepairContents {
     for (let id = 1; id < i32[CONTROL_TYPE_COUNT]; id++) {
       const type = this.typeTable + (id << TYPE_SHIFT);
       const edges = i32[type + TYPE_EDGES];
+      if (hasCode(id) && i32[type + TYPE_DROP] >> 1 === 0) this.holds[id] = 0;
       if (
         !pages.isString(i32[type + TYPE_NAME]) ||
         (edges !== 0 && pages.claim(edges) < i32[type + TYPE_EDGE_COUNT])
@@ -117,11 +129,13 @@ export class RepairContents {
     }
   }
 
-  /** One reference to an object that is there. */
-  refer(object: Address): void {
-    if (count(this.i32, object) === 0) return;
-    const type = this.typeTable + ((this.i32[object + HEADER_TYPE] & TYPE_ID_MASK) << TYPE_SHIFT);
-    if (this.i32[type + TYPE_DROP] >> 1 !== 0) this.stack.push(object);
+  /** References to an object that is there. */
+  private refer(object: Address, references = 1): void {
+    if (
+      this.pages.count(object, references) &&
+      this.holds[this.side[object >>> GRANULE_SHIFT] >> IMAGE_SIDE_SHIFT] !== 0
+    )
+      this.stack.push(object);
   }
 
   // -- slots ------------------------------------------------------------------------------------
@@ -166,11 +180,18 @@ export class RepairContents {
 
   /** References to objects first, then to strings. */
   private checkWords(object: Address, type: Address, drop: number): void {
-    const objects = object + HEADER_WORDS + this.i32[type + TYPE_TRAVERSE];
+    const { i32, side } = this;
+    const objects = object + HEADER_WORDS + i32[type + TYPE_TRAVERSE];
     const end = object + HEADER_WORDS + drop;
-    for (let word = object + HEADER_WORDS; word < end; word++)
-      if (this.i32[word] !== 0) this.checkWord(word < objects ? SLOT_REF : SLOT_STR, word, object);
-    if (this.i32[type + TYPE_KIND] === KIND_WEAKREF) this.weakrefs.push(object);
+    for (let word = object + HEADER_WORDS; word < objects; word++) {
+      const target = i32[word];
+      if (target === 0) continue;
+      const byte = side[target >>> GRANULE_SHIFT];
+      if (byte >= OBJECT_FIRST && ((byte ^ target) & GRANULE_MASK) === 0) this.refer(target);
+      else this.checkWord(SLOT_REF, word, object);
+    }
+    for (let word = objects; word < end; word++) this.checkWord(SLOT_STR, word, object);
+    if (i32[type + TYPE_KIND] === KIND_WEAKREF) this.weakrefs.push(object);
   }
 
   private checkEdges(object: Address, type: Address): void {

@@ -3,8 +3,9 @@
  * back first of all when it is given up (alloc/page.ts, alloc/arena.ts). Everything else about them is made anew: free
  * lists, counts, free runs.
  *
- * The side bytes say what starts in a granule, as they do while an image is read (IMAGE_SIDE_*). An object is kept if it
- * has a side byte and a count: counts start from 0 here.
+ * The side bytes say what starts in a granule, as they do while an image is read (IMAGE_SIDE_*). References are counted
+ * beside them, a byte a granule too: so a reference costs no look at the header of its target, and headers get their counts
+ * in the order of addresses. An object without a count is not kept.
  */
 import { Pages } from "../alloc/page.js";
 import { CLASS_WORDS } from "../alloc/size-class.js";
@@ -67,6 +68,8 @@ import { codeOf, isStart, startCode } from "./image-codes.js";
 import { kindOf } from "./image-pages.js";
 import { stringDataWords } from "./image-write.js";
 
+/** What a byte counts to; the rest is in a map. */
+const COUNT_SATURATED = 255;
 /** Side bytes are cleared eight at a time. */
 const SIDE_WORD_SHIFT = 3;
 
@@ -87,6 +90,9 @@ export class RepairPages {
   private readonly typeTable: Address;
   private readonly first: number;
   private readonly top: number;
+  /** References found, by granule. */
+  private readonly counts: Uint8Array;
+  private readonly excess = new Map<number, number>();
   private pagesUsed = 0;
   private retired = 0;
 
@@ -108,23 +114,41 @@ export class RepairPages {
     this.pageTable = i32[CONTROL_PAGE_TABLE];
     this.typeTable = i32[CONTROL_TYPE_TABLE];
     this.allocation = new Pages(memory, false);
+    this.counts = new Uint8Array((this.top << PAGE_SHIFT) >>> GRANULE_SHIFT);
   }
 
   // -- asking -----------------------------------------------------------------------------------
 
-  /** Whether an object, or a string, starts at this address. */
+  /** Whether an object, or a string, starts at this address. Side bytes beyond the pages are 0, or there are none. */
   isObject(address: number): boolean {
-    const byte = this.side[address >>> GRANULE_SHIFT] & ~REPAIR_SIDE_LISTED;
-    return address >>> PAGE_SHIFT < this.top && isStart(byte, address);
+    return isStart(this.side[address >>> GRANULE_SHIFT] & ~REPAIR_SIDE_LISTED, address);
   }
 
+  /** The same of a string alone. */
   isString(address: number): boolean {
     return this.isObject(address) && (this.i32[address + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING;
   }
 
-  /** Whether an object, which starts there, has been reached. */
+  /** Whether an object has been reached. @param object where one starts */
   isKept(object: Address): boolean {
-    return this.side[object >>> GRANULE_SHIFT] !== 0 && this.i32[object + HEADER_REFCOUNT] > 0;
+    return this.counts[object >>> GRANULE_SHIFT] > 0;
+  }
+
+  /** Count references to an object. @returns whether they are the first */
+  count(object: Address, references: number): boolean {
+    const { counts, excess } = this;
+    const granule = object >>> GRANULE_SHIFT;
+    const seen = counts[granule];
+    const sum = seen + references;
+    counts[granule] = Math.min(sum, COUNT_SATURATED);
+    if (sum > COUNT_SATURATED) excess.set(granule, (excess.get(granule) ?? 0) + sum - COUNT_SATURATED);
+    return seen === 0;
+  }
+
+  private countOf(object: Address): number {
+    const granule = object >>> GRANULE_SHIFT;
+    const seen = this.counts[granule];
+    return seen < COUNT_SATURATED ? seen : seen + (this.excess.get(granule) ?? 0);
   }
 
   /** Take a storage block for its owner. @returns its words; 0 where none starts, or another owner has it */
@@ -174,7 +198,7 @@ export class RepairPages {
 
   // -- before anything is marked ----------------------------------------------------------------
 
-  /** Find every block in which an object may live: its header makes sense. Counts are 0 from here on. */
+  /** Find every block in which an object may live: its header makes sense. */
   admit(): void {
     this.clearMarks();
     this.forEachRun((page, descriptor, state) => {
@@ -201,7 +225,6 @@ export class RepairPages {
       const serial = i32[block + HEADER_SERIAL];
       if (serial < 1 || serial > SERIAL_MAX) continue;
       if (id === TYPE_ID_STRING && !this.hasText(block, words)) continue;
-      i32[block + HEADER_REFCOUNT] = 0;
       side[block >>> GRANULE_SHIFT] = startCode(code, block);
     }
   }
@@ -261,7 +284,9 @@ export class RepairPages {
   /** @returns whether the block is in use */
   private sweepObject(block: Address, sweeper: Sweeper): boolean {
     const { i32 } = this;
-    if (this.isKept(block)) {
+    const count = this.countOf(block);
+    if (count > 0) {
+      i32[block + HEADER_REFCOUNT] = count;
       sweeper.keep(block);
       return true;
     }

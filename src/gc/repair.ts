@@ -77,12 +77,12 @@ export function repair(
   const pages = new RepairPages(memory);
   pages.admit();
 
-  const contents = new RepairContents(i32, pages, log);
+  const contents = new RepairContents(memory, pages, log);
+  contents.addTypes();
   let rootCount = 0;
   for (const [object, handles] of roots) if (contents.addRoot(object, handles)) rootCount += handles;
   for (const address of keep) contents.keep(address);
   if (i32[CONTROL_GARBAGE] !== 0) contents.keep(i32[CONTROL_GARBAGE]);
-  contents.addTypes();
   contents.trace();
 
   const weakrefs = new WeakrefRepair(i32, pages);

@@ -8,7 +8,7 @@ import { type Address, TAG_NULL } from "../../src/memory/layout.js";
 import { type Memory, reserveMemory } from "../../src/memory/memory.js";
 import { TestCore } from "./core.js";
 import { type Part, type Picture, partText, pictureOf } from "./pictures.js";
-import { copyInto, copyMemory, isInHeap, recordStores, replay } from "./stores.js";
+import { copyInto, copyMemory, isInHeap, recordMemory, replay, type Store } from "./stores.js";
 
 /** Small, so that copying and verifying it is quick. */
 const BYTES = 448 << 10;
@@ -18,8 +18,8 @@ const SIDE_STEP = 97;
  * Of longer operations so many places, spread over them, and all of the first and the last: most of the stores between are
  * those of a loop. OUROHEAP_KILLS=all ends after every one.
  */
-const PLACES_MAX = process.env.OUROHEAP_KILLS === "all" ? Number.POSITIVE_INFINITY : 200;
-const PLACES_AT_ENDS = 60;
+const PLACES_MAX = process.env.OUROHEAP_KILLS === "all" ? Number.POSITIVE_INFINITY : 100;
+const PLACES_AT_ENDS = 40;
 
 export interface Killing {
   /** What the thread that ends holds itself; all else that the test owns is held by the living. */
@@ -28,8 +28,12 @@ export interface Killing {
   readonly steps: readonly ((heap: TestCore) => void)[];
   /** Whether objects may change their generation meanwhile. */
   readonly collects?: boolean;
+  /** After which stores to end, of so many; without it after all, or of long operations as many as `PLACES_MAX` says. */
+  readonly choose?: (count: number) => ReadonlySet<number>;
+  /** Whether the thread's core poisons what it frees. */
+  readonly isStress?: boolean;
   /** More to be asked of a repaired heap. */
-  readonly check?: (memory: Memory, report: RepairReport, stores: number) => void;
+  readonly check?: (memory: Memory, report: RepairReport, damaged: Memory) => void;
 }
 
 /** Collects only when told to. */
@@ -40,10 +44,8 @@ export function makeSmallCore(isStress = false): TestCore {
 }
 
 /** @returns after how many stores a thread has ended */
-export function killAtEveryStore(
-  heap: TestCore,
-  { mine = [], steps, collects = false, check }: Killing,
-): number {
+export function killAtEveryStore(heap: TestCore, killing: Killing): number {
+  const { mine = [], steps, collects = false, isStress = false, choose, check } = killing;
   const { memory } = heap.core;
   const living = livingRoots(heap, mine);
   const state = copyMemory(memory);
@@ -51,28 +53,27 @@ export function killAtEveryStore(
   const pictures = [pictureOf(state, living.keys())];
   /** How many stores each step has made with those before it. */
   const ends = [0];
-  const stores = recordStores(memory, (core, made) => {
-    const thread = heap.over(core);
-    for (const step of steps) {
-      step(thread);
-      ends.push(made.length);
-      pictures.push(pictureOf(memory, living.keys()));
-    }
-  });
+  const { memory: recorded, stores } = recordMemory(memory);
+  const thread = heap.over(new Core(recorded, { isAttached: true, isStress }));
+  for (const step of steps) {
+    step(thread);
+    ends.push(stores.length);
+    pictures.push(pictureOf(memory, living.keys()));
+  }
+  const chosen = choose?.(stores.length);
   let kills = 0;
   let step = 0;
   for (let done = 0; done <= stores.length; done++) {
     if (done > 0) replay(state, stores[done - 1]);
     while (done > ends[step + 1]) step++;
-    const isPlace = done === 0 || isInHeap(stores[done - 1]) || done % SIDE_STEP === 0;
-    if (!isPlace || !isChosen(done, stores.length)) continue;
+    if (chosen !== undefined ? !chosen.has(done) : !isPlace(stores, done)) continue;
     kills++;
     copyInto(victim, state);
     try {
       const report = repair(victim, living);
       expectWhole(victim, living);
       expectBetween(pictures[step], pictures[step + 1], pictureOf(victim, living.keys()), collects);
-      check?.(victim, report, done);
+      check?.(victim, report, state);
     } catch (error) {
       (error as Error).message =
         `after ${done} of ${stores.length} stores, in step ${step}: ${(error as Error).message}`;
@@ -82,9 +83,10 @@ export function killAtEveryStore(
   return kills;
 }
 
-function isChosen(index: number, count: number): boolean {
-  const step = Math.ceil(count / PLACES_MAX);
-  return index % step === 0 || index < PLACES_AT_ENDS || index > count - PLACES_AT_ENDS;
+function isPlace(stores: readonly Store[], done: number): boolean {
+  if (done > 0 && !isInHeap(stores[done - 1]) && done % SIDE_STEP !== 0) return false;
+  const step = Math.ceil(stores.length / PLACES_MAX);
+  return done % step === 0 || done < PLACES_AT_ENDS || done > stores.length - PLACES_AT_ENDS;
 }
 
 function livingRoots(heap: TestCore, mine: readonly Address[]): Map<Address, number> {
@@ -137,7 +139,9 @@ function difference(now: Picture, known: readonly Picture[], collects: boolean):
   const strange = now.parts.find(
     (part, index) => !stays.has(is[index]) && !isOneOf(part, [...before.parts, ...after.parts]),
   );
-  return strange === undefined ? undefined : `${partText(strange)} was never there, but ${was.join("; ")} and ${becomes.join("; ")}`;
+  return strange === undefined
+    ? undefined
+    : `${partText(strange)} was never there, but ${was.join("; ")} and ${becomes.join("; ")}`;
 }
 
 /** Whether a part is one of these, or has halves of them, or is null. */

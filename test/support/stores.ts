@@ -4,14 +4,13 @@
  * pairs of words where they lie so), in the order in which memory is moved: more than can happen, because no thread ends
  * inside of one call.
  */
-import { Core } from "../../src/gc/core.js";
 import { Memory } from "../../src/memory/memory.js";
 
 type Words = Int32Array | Float64Array | Float32Array | BigInt64Array | Uint8Array;
 const ARRAYS = ["i32", "f64", "f32", "i64", "side", "sideWords"] as const;
 type ArrayName = (typeof ARRAYS)[number];
 
-interface Store {
+export interface Store {
   readonly array: ArrayName;
   readonly index: number;
   readonly value: number | bigint;
@@ -31,20 +30,16 @@ export function copyInto(target: Memory, source: Memory): void {
   target.side.set(source.side);
 }
 
-/** The stores of an operation over a memory, which is done to its end. @param operate is given the list as it grows */
-export function recordStores(
-  memory: Memory,
-  operate: (core: Core, stores: readonly Store[]) => void,
-): Store[] {
+/** The same words, and a list of what is stored to them. */
+export function recordMemory(memory: Memory): { memory: Memory; stores: readonly Store[] } {
   const stores: Store[] = [];
   const recorded = Object.assign(Object.create(Memory.prototype) as Memory, memory);
   const pairs = recording(memory.i64, "i64", stores) as unknown as Record<number, bigint>;
-  for (const name of ARRAYS)
-    Object.defineProperty(recorded, name, {
-      value: recording(memory[name], name, stores, name === "i32" ? pairs : undefined),
-    });
-  operate(new Core(recorded, { isAttached: true }), stores);
-  return stores;
+  for (const name of ARRAYS) {
+    const value = recording(memory[name], name, stores, name === "i32" ? pairs : undefined);
+    Object.defineProperty(recorded, name, { value });
+  }
+  return { memory: recorded, stores };
 }
 
 /** Do one of the stores. */

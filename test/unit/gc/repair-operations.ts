@@ -11,11 +11,24 @@ import {
   HEADER_SERIAL,
   HEADER_TYPE,
   HEADER_WORDS,
+  KIND_DICT,
+  KIND_LIST,
+  KIND_STRUCT,
   LIST_CAPACITY,
+  SLOT_ANY,
   TYPE_ID_MASK,
+  TYPE_ITEM_SLOT,
   TYPE_OBJECT_WORDS,
 } from "../../../src/memory/layout.js";
-import { fillMemory, ref, type SlotName, type TestCore } from "../../support/core.js";
+import {
+  below,
+  fillMemory,
+  pick,
+  type Random,
+  ref,
+  type SlotName,
+  type TestCore,
+} from "../../support/core.js";
 import type { Killing } from "../../support/kills.js";
 
 export type Prepare = (heap: TestCore) => Killing;
@@ -465,3 +478,59 @@ export const collecting: Record<string, Prepare> = {
     };
   },
 };
+
+/** Some steps of a program that does everything, with a heap made at random; half of it is held by the living. */
+export function randomProgram(heap: TestCore, random: Random): Killing {
+  const node = heap.finalized.struct("ref", "any", "str");
+  const makers = [
+    () => heap.newStruct(node, null, 1, "its text"),
+    () => heap.newStruct(heap.watched.struct("ref", "ref")),
+    () => heap.newList(heap.list("any")),
+    () => heap.newDict(heap.dict("any", "any")),
+    () => heap.newSet(heap.set("any")),
+    () => heap.newList(heap.list("ref")),
+  ];
+  const objects = Array.from({ length: 24 }, () => pick(random, makers)());
+  for (let index = 0; index < 60; index++)
+    connect(heap, random, pick(random, objects), pick(random, objects));
+  for (const object of objects) if (random() < 0.3) heap.drop(object);
+  const alive = objects.filter((object) => heap.roots.has(object));
+  const mine = alive.filter(() => random() < 0.5);
+  const held = new Set(alive);
+  const steps = Array.from({ length: 8 }, () => (t: TestCore) => {
+    const object = pick(random, [...held]);
+    const choice = random();
+    if (choice < 0.1) t.collect(below(random, 3));
+    else if (choice < 0.3 && mine.includes(object)) {
+      held.delete(object);
+      if (held.size > 1) t.drop(object);
+      else held.add(object);
+    } else if (choice < 0.4 && t.core.weakrefs.isReferenceable(object))
+      t.newWeakref(object, random() < 0.5 ? {} : { hostCallback: below(random, 9) + 1 });
+    else if (choice < 0.5) t.newStruct(node, ref(object), "a value", "a text");
+    else connect(t, random, object, pick(random, [...held]));
+  });
+  return { mine, steps, collects: true };
+}
+
+/** Let an object hold one reference or value more, or one less. */
+function connect(heap: TestCore, random: Random, from: Address, to: Address): void {
+  const { types, lists } = heap.core;
+  const type = types.descriptorOf(from);
+  const kind = types.kindOf(from);
+  const isAny = heap.i32[type + TYPE_ITEM_SLOT] === SLOT_ANY;
+  const plain = pick(random, [1.5, "a text", true, null, below(random, 1000)]);
+  const value = isAny && random() < 0.5 ? plain : ref(to);
+  if (kind === KIND_STRUCT) heap.setField(from, 0, random() < 0.2 ? null : ref(to));
+  else if (kind === KIND_LIST) {
+    const length = lists.length(from);
+    if (length > 0 && random() < 0.3) heap.removeItem(from, below(random, length));
+    else heap.insert(from, below(random, length + 1), value);
+  } else {
+    const key =
+      random() < 0.3 ? ref(to) : pick(random, [`key ${below(random, 12)}`, below(random, 12), true]);
+    if (random() < 0.25) heap.deleteEntry(from, key);
+    else if (kind === KIND_DICT) heap.setEntry(from, key, value);
+    else heap.addMember(from, key);
+  }
+}
