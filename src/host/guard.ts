@@ -163,7 +163,7 @@ async function takeAsync(guards: Guards, mode: GuardMode, options: LockOptions |
 }
 
 function readTimeout(options: LockOptions | undefined): number {
-  const timeout: unknown = options?.timeout ?? TIMEOUT_MS;
+  const timeout: unknown = options?.timeout === undefined ? TIMEOUT_MS : options.timeout;
   if (typeof timeout !== "number" || !(timeout >= 0))
     throw new InvalidArgumentError(
       `timeout must be a number of milliseconds of at least 0, or Infinity, got ${show(timeout)}.`,
