@@ -19,6 +19,8 @@ import {
 import { forEachParcel, Parcels } from "../object/parcels.js";
 import { forEachRoot } from "../object/roots.js";
 import { holdsObject, MAIL_DISPOSE, MAIL_FORGET, Mailbox, threadOf } from "./mailbox.js";
+import { dropMissingItems } from "./repair-items.js";
+import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";
 import { forgetThread, THREAD_STORAGE } from "./thread-end.js";
 
@@ -56,9 +58,11 @@ export function repairHeap(sharing: Sharing): void {
   const report = repair(core.memory, roots, kept(core, sharing));
   new Parcels(core.allocator).relink();
   for (const thread of ended) forgetThread(sharing, thread);
+  syncTypes(context);
+  const containers = [...report.containers, ...dropMissingItems(context)];
   Atomics.store(i32, CONTROL_DAMAGED, 0);
   tellOwners(sharing, report);
-  const info = describe(sharing, names, report);
+  const info = describe(sharing, names, { ...report, containers });
   context.callBack("heap.onRepair", () => context.heap.onRepair(info));
 }
 
