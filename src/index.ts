@@ -51,7 +51,7 @@ export {
   weak,
 } from "./host/schema.js";
 export type { Scope } from "./host/scope.js";
-export type { AttachOptions, HeapToken } from "./host/share.js";
+export type { AttachOptions, HeapToken, ShareOptions } from "./host/share.js";
 export { finalizer, struct } from "./host/struct.js";
 export type * from "./host/types.js";
 export type { WatchableWorker } from "./host/watch.js";

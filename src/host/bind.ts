@@ -268,6 +268,7 @@ export class Binder {
     else sharing.register(plans, layouts);
     const added = plans.map((plan, index) => new BoundType(this.context, plan, first + index));
     this.enterAll(added);
+    sharing?.noteTypes(first);
     return added;
   }
 
@@ -383,7 +384,7 @@ export class Binder {
     const [fields, otherFields] = [describeFields(known), describeFields(other)];
     const hint =
       fields === otherFields
-        ? " If the heap was loaded, give the class to Heap.load(source, { types })."
+        ? " If the heap was loaded, give the class to Heap.load(source, { types }); if it is shared, to heap.share({ types }) or Heap.attach(token, types)."
         : "";
     throw new TypeMismatchError(
       isSameStruct

@@ -109,11 +109,11 @@ export class GarbageCollector {
 
   /** Let allocations start collections (the default). */
   enable(): void {
-    this.core.trigger.setEnabled(true);
+    this.writable.trigger.setEnabled(true);
   }
   /** Let only `collect` collect. Reference counts go on freeing. */
   disable(): void {
-    this.core.trigger.setEnabled(false);
+    this.writable.trigger.setEnabled(false);
   }
   /** Whether allocations may start collections. */
   isEnabled(): boolean {
@@ -130,7 +130,7 @@ export class GarbageCollector {
     for (const [generation, value] of given.entries())
       if (generation === 0 || value !== undefined) checkInt32(value, "A threshold");
     for (const [generation, value] of given.entries())
-      if (value !== undefined) this.core.trigger.setThreshold(generation, value);
+      if (value !== undefined) this.writable.trigger.setThreshold(generation, value);
   }
   /** The three thresholds. */
   getThreshold(): readonly [number, number, number] {
@@ -143,7 +143,7 @@ export class GarbageCollector {
    * freed or moved; only the `traverse` of adopted values is called. O(heap).
    */
   pending(): PendingGarbage {
-    const { collector, allocator, types } = this.core;
+    const { collector, allocator, types } = this.writable;
     const garbage = collector.findPending();
     const byType = new Map<string, number>();
     let bytes = 0;
@@ -180,7 +180,7 @@ export class GarbageCollector {
    */
   setByteThreshold(bytes: number): void {
     checkBytes(bytes);
-    this.core.memory.f64[CONTROL_BYTE_THRESHOLD >> 1] = bytes;
+    this.writable.memory.f64[CONTROL_BYTE_THRESHOLD >> 1] = bytes;
   }
   /** The byte threshold. */
   getByteThreshold(): number {
@@ -201,7 +201,7 @@ export class GarbageCollector {
 
   /** Set the DEBUG flags; 0 for none. Unknown bits are kept. */
   setDebug(flags: number): void {
-    this.core.memory.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
+    this.writable.memory.i32[CONTROL_DEBUG] = checkInt32(flags, "Debug flags");
   }
   /** The DEBUG flags that are set. */
   getDebug(): number {
@@ -258,19 +258,26 @@ export class GarbageCollector {
 
   /** Move every tracked object out of the collector's sight, until `unfreeze`; reference counts go on freeing them. */
   freeze(): void {
-    this.core.generations.freeze();
-    this.core.trigger.resetCounts();
+    this.writable.generations.freeze();
+    this.writable.trigger.resetCounts();
   }
   /** Move what was frozen to generation 2. */
   unfreeze(): void {
-    this.core.generations.unfreeze();
+    this.writable.generations.unfreeze();
   }
   /** How many objects are frozen. */
   getFreezeCount(): number {
     return this.core.generations.size(PERMANENT);
   }
 
+  /** For what only looks. */
   private get core(): Core {
+    this.context.requireReadable();
+    return this.context.core;
+  }
+
+  /** For what changes something. */
+  private get writable(): Core {
     this.context.requireOpen();
     return this.context.core;
   }

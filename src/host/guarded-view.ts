@@ -127,7 +127,8 @@ type Method = (this: View, ...rest: unknown[]) => unknown;
 /** Put the guard in front of every member that a type's views have of their own. */
 export function guardMembers(prototype: object, guarding: Guarding): void {
   for (const name of Reflect.ownKeys(prototype)) {
-    if (name === "@type" || name === "constructor") continue;
+    // What JSON.stringify asks for goes through other members, and is known by its identity (show.ts).
+    if (name === "@type" || name === "constructor" || name === "toJSON") continue;
     const member = Object.getOwnPropertyDescriptor(prototype, name)!;
     if (member.get !== undefined || member.set !== undefined) {
       if (member.get !== undefined) member.get = guardGetter(member.get as Method, guarding.lock);

@@ -31,7 +31,14 @@ import { checkPoolOptions, Pool, type PoolOptions } from "./pool.js";
 import type { HeapRepair } from "./repair-heap.js";
 import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
-import { type AttachOptions, attach, type HeapToken, requireSharing, share } from "./share.js";
+import {
+  type AttachOptions,
+  attach,
+  type HeapToken,
+  requireSharing,
+  type ShareOptions,
+  share,
+} from "./share.js";
 import { Sharing } from "./sharing.js";
 import { shutdown } from "./shutdown.js";
 import type {
@@ -297,11 +304,10 @@ export class Heap implements Disposable {
    * Share this heap: the token is for `postMessage`, and for `Heap.attach` in the other thread. From now on everything needs a guard, in
    * this thread too, also if no other has attached; borrowed references made before are not valid any more. O(types); a second
    * time gives the token again.
-   * @param options `name`: what messages call this thread. Default "main"
    * @throws ShareError where there is no SharedArrayBuffer; HeapBusyError inside a collection or callback; OutOfMemoryError
    */
-  share(options: { readonly name?: string } = {}): HeapToken {
-    return share(this.context, String(options.name ?? "main"));
+  share(options: ShareOptions = {}): HeapToken {
+    return share(this.context, options);
   }
 
   /**

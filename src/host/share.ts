@@ -23,13 +23,22 @@ import type { Context } from "./context.js";
 import { type LockOptions, lock } from "./guard.js";
 import type { HeapOptions } from "./options.js";
 import { show } from "./schema.js";
-import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
+import { checkClasses, noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { Sharing } from "./sharing.js";
+import type { AnyStruct } from "./types.js";
 
 /** What another thread needs to attach: `worker.postMessage(heap.share())`. */
 export interface HeapToken {
   readonly memory: SharedArrayBuffer;
   readonly layoutVersion: number;
+}
+
+/** How a thread shares its heap. */
+export interface ShareOptions {
+  /** What messages call this thread; up to 24 characters of Latin-1. Default "main". */
+  readonly name?: string;
+  /** Structs for those of the same names that other threads bring; those that the heap has need not be named. */
+  readonly types?: readonly AnyStruct[];
 }
 
 /** The heaps that are attached in this thread: a second view of one would not know of the first one's handles. */
@@ -38,9 +47,16 @@ const here = new Set<number>();
 // -- share ----------------------------------------------------------------------------------------
 
 /** Share a heap that nobody else has, or give its token once more. O(types). */
-export function share(context: Context, name: string): HeapToken {
+export function share(context: Context, options: ShareOptions): HeapToken {
   context.requireAlive();
-  if (context.sharing === undefined) begin(context, name);
+  if (typeof options !== "object" || options === null)
+    throw new InvalidArgumentError(`The options of heap.share must be an object, got ${show(options)}.`);
+  const { name = "main", types = [] } = options;
+  if (context.sharing === undefined) {
+    checkClasses(types, "heap.share");
+    context.binder.given = types;
+    begin(context, String(name));
+  }
   const { buffer } = context.core.memory;
   return { memory: buffer as SharedArrayBuffer, layoutVersion: LAYOUT_VERSION };
 }
@@ -119,10 +135,7 @@ export function attach(
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError(`The options of Heap.attach must be an object, got ${show(options)}.`);
   const { name = "", ...heapOptions } = options;
-  if (!Array.isArray(types))
-    throw new InvalidArgumentError(
-      `The types of Heap.attach must be an array of structs, got ${show(types)}.`,
-    );
+  checkClasses(types, "Heap.attach");
   const memory = openMemory(token);
   const threads = new ThreadTable(memory, memory.i32[CONTROL_THREADS]);
   const thread = threads.attach(String(name));

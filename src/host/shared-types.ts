@@ -2,12 +2,12 @@
  * Types of a shared heap: a thread that registers one writes down what a saved heap would say of it, and the others plan theirs from
  * that, with the classes that they were given.
  */
-import { LayoutMismatchError } from "../memory/errors.js";
+import { InvalidArgumentError, LayoutMismatchError } from "../memory/errors.js";
 import { type Address, TYPE_FINALIZER, TYPE_FLAGS, TYPE_SCHEMA, TYPE_THREADS } from "../memory/layout.js";
 import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
 import { describeTypes, type Origin, planTypes } from "./image-types.js";
-import type { ObjectDescriptor } from "./schema.js";
+import { type ObjectDescriptor, show } from "./schema.js";
 import { finalizer } from "./struct.js";
 
 const SHARED: Origin = {
@@ -46,6 +46,13 @@ export function syncTypes(context: Context): void {
   const plans = planSharedTypes(context, new Set([...binder.given, ...binder.boundStructs]));
   binder.adopt(plans.slice(first - core.pendingTypeId - 1));
   noteKnown(context, first);
+}
+
+/** Whether these are structs, of which no two have one name. @throws InvalidArgumentError */
+export function checkClasses(types: unknown, verb: string): void {
+  if (!Array.isArray(types))
+    throw new InvalidArgumentError(`The types of ${verb} must be an array of structs, got ${show(types)}.`);
+  planTypes([], types, { ...SHARED, verb });
 }
 
 /** Plans of all types of a shared heap, in the order of their ids. @throws LayoutMismatchError */

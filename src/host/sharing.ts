@@ -34,7 +34,7 @@ import { admitRead, type Guarding, requireReading, requireWriting } from "./guar
 import { readMail } from "./mail-reader.js";
 import { MAIL_FINALIZE, Mailbox } from "./mailbox.js";
 import { repairHeap } from "./repair-heap.js";
-import { publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
+import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
 import { introduce, watchAll } from "./watch.js";
@@ -157,6 +157,11 @@ export class Sharing implements Guarding {
     const waiting = i32[record + THREAD_RING_TAIL] - Atomics.load(i32, record + THREAD_RING_HEAD);
     if (waiting === 0) this.waitingSince = 0;
     return waiting > WAITING_MAX || (waiting > 0 && performance.now() - this.waitingSince > WAITING_MS_MAX);
+  }
+
+  /** Types from an id on that this thread has brought. */
+  noteTypes(first: number): void {
+    noteKnown(this.context, first);
   }
 
   private hasEnded(): boolean {
