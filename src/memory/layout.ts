@@ -448,12 +448,8 @@ export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;
 /** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */
 export const THREAD_ENDED = 2;
-/** Its end is being reported: its number may still stand in the words of the lock. */
-export const THREAD_ENDING = 3;
-/** In THREAD_SITE_LENGTH: another thread has waited long for this one, which is to record its lines. */
-export const THREAD_SITE_ASKED = -1;
-export const THREAD_NAME_WORDS = THREAD_SITE - THREAD_NAME;
-export const THREAD_SITE_WORDS = THREAD_WORDS - THREAD_SITE;
+export const THREAD_ENDING = 3; //       its end is being reported: the lock may still know it
+export const THREAD_SITE_ASKED = -1; //  in THREAD_SITE_LENGTH: another thread has waited long and wants to know
 
 // -- poison -----------------------------------------------------------------------------------
 

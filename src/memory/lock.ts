@@ -8,8 +8,8 @@
  *   TURN      bit i: thread i goes before others; says nothing of a thread that does not wait
  *   EVENTS    raised when somebody who waits may find things changed: what is waited on
  *
- * The order of operations matters in four places, each marked "first"; test/unit/memory/lock.test.ts runs this code over
- * every interleaving of small programs.
+ * The order of operations matters, and comments say where. test/unit/memory/lock.test.ts runs this code over every interleaving
+ * of small programs.
  */
 import { LockError } from "./errors.js";
 import {
@@ -260,7 +260,7 @@ export class HeapLock {
 
   private leaveExclusive(): void {
     const { atomics, i32 } = this;
-    // The turn is given first, and the lock freed after it: a writer that finds it free finds whose turn it is.
+    // The turn is given before the lock is free, so that a writer that finds it free finds whose turn it is too.
     const readers = atomics.load(i32, CONTROL_LOCK_READERS);
     if (readers !== 0) atomics.or(i32, CONTROL_LOCK_TURN, readers);
     atomics.store(i32, CONTROL_LOCK, 0);

@@ -11,12 +11,10 @@ import {
   THREAD_FREE,
   THREAD_NAME,
   THREAD_NAME_LENGTH,
-  THREAD_NAME_WORDS,
   THREAD_SHIFT,
   THREAD_SITE,
   THREAD_SITE_ASKED,
   THREAD_SITE_LENGTH,
-  THREAD_SITE_WORDS,
   THREAD_STATE,
   THREAD_WORDS,
   THREADS_MAX,
@@ -25,6 +23,8 @@ import {
 import type { HeapLock } from "./lock.js";
 import type { Memory } from "./memory.js";
 
+const NAME_WORDS = THREAD_SITE - THREAD_NAME;
+const SITE_WORDS = THREAD_WORDS - THREAD_SITE;
 /** How often a text is read again that is written meanwhile. */
 const READS_MAX = 4;
 
@@ -65,7 +65,7 @@ export class ThreadTable {
       this.writeText(
         record + THREAD_NAME,
         record + THREAD_NAME_LENGTH,
-        name.slice(0, THREAD_NAME_WORDS * WORD_BYTES),
+        name.slice(0, NAME_WORDS * WORD_BYTES),
       );
       return thread;
     }
@@ -99,20 +99,20 @@ export class ThreadTable {
   /** Its name, or its number where it has none. */
   name(thread: number): string {
     const record = this.record(thread);
-    const name = this.readText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, THREAD_NAME_WORDS);
+    const name = this.readText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, NAME_WORDS);
     return name === undefined ? `thread ${thread}` : `"${name}"`;
   }
 
   /** The line where it took the lock the last time; undefined if that was not recorded. Any thread may read it, at any time. */
   site(thread: number): string | undefined {
     const record = this.record(thread);
-    return this.readText(record + THREAD_SITE, record + THREAD_SITE_LENGTH, THREAD_SITE_WORDS);
+    return this.readText(record + THREAD_SITE, record + THREAD_SITE_LENGTH, SITE_WORDS);
   }
 
   /** Of this thread itself. A line that is too long loses its beginning: the file and the number stand at its end. */
   setSite(thread: number, site: string): void {
     const record = this.record(thread);
-    const length = THREAD_SITE_WORDS * WORD_BYTES;
+    const length = SITE_WORDS * WORD_BYTES;
     const text = site.length <= length ? site : `...${site.slice(3 - length)}`;
     this.writeText(record + THREAD_SITE, record + THREAD_SITE_LENGTH, text);
   }

@@ -15,6 +15,10 @@ export interface Task {
   readonly seed: number;
   /** Of a hundred guards. */
   readonly asyncShare: number;
+  /** Of a hundred guards. */
+  readonly writeShare: number;
+  /** How long it takes to write a word, in steps of nothing. */
+  readonly writeSteps: number;
   readonly hasWaitAsync: boolean;
   /** How many it takes before it ends by itself. */
   readonly guards: number;

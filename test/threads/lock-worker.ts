@@ -4,7 +4,7 @@ import { CONTROL_DAMAGED } from "../../src/memory/layout.js";
 import { type GuardMode, HeapLock } from "../../src/memory/lock.js";
 import { DATA, DATA_WORDS, ENTRIES, FAILURES, STOP, type Task } from "./lock-words.js";
 
-const { buffer, thread, seed, asyncShare, hasWaitAsync, guards }: Task = workerData;
+const { buffer, thread, seed, asyncShare, writeShare, writeSteps, hasWaitAsync, guards }: Task = workerData;
 const i32 = new Int32Array(buffer);
 if (!hasWaitAsync) Reflect.deleteProperty(Atomics, "waitAsync");
 const lock = new HeapLock(i32, thread);
@@ -28,12 +28,16 @@ function work(mode: GuardMode): void {
     for (let index = 0; index < DATA_WORDS; index++)
       if (i32[DATA + index] !== value) Atomics.add(i32, FAILURES, 1);
   if (i32[CONTROL_DAMAGED] !== 0) Atomics.add(i32, FAILURES, 1);
-  if (mode === "exclusive") for (let index = 0; index < DATA_WORDS; index++) i32[DATA + index] = value + 1;
+  if (mode === "shared") return;
+  for (let index = 0; index < DATA_WORDS; index++) {
+    for (let step = 0; step < writeSteps; step++) Atomics.load(i32, STOP);
+    i32[DATA + index] = value + 1;
+  }
 }
 
 parentPort?.postMessage("started");
 for (let count = 0; count < guards && Atomics.load(i32, STOP) === 0; count++) {
-  const mode = random(3) === 0 ? "exclusive" : "shared";
+  const mode = random(100) < writeShare ? "exclusive" : "shared";
   const isAsync = random(100) < asyncShare;
   const timeoutMs = random(50) === 0 ? random(3) : 20_000;
   const outcome = isAsync ? await lock.lockAsync(mode, timeoutMs) : lock.lock(mode, timeoutMs);

@@ -42,7 +42,7 @@ async function failureOf<E>(take: () => unknown): Promise<E> {
   throw new Error("nothing was thrown");
 }
 
-describe.each(verbs)("%s", (name, take, mode) => {
+describe.each(verbs)("%s", (_, take, mode) => {
   it("gives a guard, whose end leaves the lock", async () => {
     const [main, worker] = threadsOf(["main", "worker"]);
     {
@@ -107,16 +107,18 @@ describe.each(verbs)("%s", (name, take, mode) => {
     expect(error).toBeInstanceOf(InvalidArgumentError);
     expect(main.lock.mode).toBe("none");
   });
+});
 
-  it("waits for ever if asked to, and enters when the lock is left", async () => {
-    if (!name.endsWith("Async")) return;
-    const [main, worker] = threadsOf(["main", "worker"]);
-    const held = lock(worker);
-    const waiting = take(main, { timeout: Number.POSITIVE_INFINITY });
-    setTimeout(() => held[Symbol.dispose](), 30);
-    using guard = await waiting;
-    expect(guard.mode).toBe(mode);
-  });
+it.each([
+  ["lockAsync", lockAsync],
+  ["lockSharedAsync", lockSharedAsync],
+])("%s waits for ever if asked to, and enters when the lock is left", async (_, take) => {
+  const [main, worker] = threadsOf(["main", "worker"]);
+  const held = lock(worker);
+  const waiting = take(main, { timeout: Number.POSITIVE_INFINITY });
+  setTimeout(() => held[Symbol.dispose](), 30);
+  using guard = await waiting;
+  expect(main.lock.mode).toBe(guard.mode);
 });
 
 describe("the end of a guard", () => {

@@ -27,8 +27,8 @@ export interface Model {
   readonly mortal?: readonly number[];
   /** They end only while they wait. For the others that is the same as if they were busy with other things for ever. */
   readonly endsWaiting?: boolean;
-  /** Counts how many others enter while this thread waits and has a turn. */
-  readonly overtaken?: number;
+  /** Counts how often others enter in this mode while the thread waits, or while it waits and has a turn. */
+  readonly overtaken?: { readonly thread: number; readonly by: GuardMode; readonly hasTurn?: boolean };
   /** A lock with a defect, to see that it is noticed. */
   readonly Lock?: typeof HeapLock;
 }
@@ -263,8 +263,7 @@ export function explore(model: Model): Exploration {
     if (name === "exclusive" || name === "shared" || name === "gaveUp") {
       const next = advance(state, thread, 0);
       if (name === "gaveUp") gaveUp++;
-      else if (overtaken !== undefined && thread !== overtaken && hasTurn(state, overtaken))
-        overtakenMax = Math.max(overtakenMax, ++next[counterAt]);
+      else if (isOvertaken(state, thread, name)) overtakenMax = Math.max(overtakenMax, ++next[counterAt]);
       return next;
     }
     const next = advance(state, thread, state[word]);
@@ -277,8 +276,10 @@ export function explore(model: Model): Exploration {
     return ((state[WRITERS] | state[READERS]) & (1 << thread)) !== 0;
   }
 
-  function hasTurn(state: State, thread: number): boolean {
-    return waits(state, thread) && (state[TURN] & (1 << thread)) !== 0;
+  function isOvertaken(state: State, other: number, mode: string): boolean {
+    if (overtaken === undefined || overtaken.thread === other || overtaken.by !== mode) return false;
+    const bit = 1 << overtaken.thread;
+    return waits(state, overtaken.thread) && (!overtaken.hasTurn || (state[TURN] & bit) !== 0);
   }
 
   function holds(state: State, thread: number): boolean {

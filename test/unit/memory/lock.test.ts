@@ -109,12 +109,44 @@ describe("in every interleaving", () => {
   });
 
   it.each<[...Row, overtakenMax: number]>([
-    ["writer is overtaken by a writer", 60_000, { programs: [[W, W, W, W], [W]], overtaken: 1 }, 1],
-    ["reader is overtaken by a writer", 100_000, { programs: [[W, W, W, W], [R]], overtaken: 1 }, 0],
-    ["writer is overtaken by a reader", 24_000, { programs: [[R, R, R, R], [W]], overtaken: 1 }, 0],
-    ["reader is overtaken by both", 250_000, { programs: [[W, R, W, R], [R]], overtaken: 1 }, 1],
+    [
+      "reader by a writer",
+      100_000,
+      { programs: [[W, W, W, W], [R]], overtaken: { thread: 1, by: "exclusive" } },
+      1,
+    ],
+    [
+      "reader by one that reads too",
+      250_000,
+      { programs: [[W, R, W, R], [R]], overtaken: { thread: 1, by: "exclusive" } },
+      1,
+    ],
+    [
+      "writer by a reader",
+      24_000,
+      { programs: [[R, R, R, R], [W]], overtaken: { thread: 1, by: "shared" } },
+      1,
+    ],
+    [
+      "writer by one whose turn is over",
+      50_000,
+      {
+        programs: [
+          [R, R, R],
+          [W, W],
+        ],
+        overtaken: { thread: 1, by: "shared" },
+      },
+      2,
+    ],
+    [
+      "writer that was woken in vain by a writer",
+      60_000,
+      { programs: [[W, W, W, W], [W]], overtaken: { thread: 1, by: "exclusive", hasTurn: true } },
+      1,
+    ],
   ])(
-    "a waiting %s (more than %i states) no more than once after it got its turn",
+    "a waiting %s (more than %i states) is not overtaken again and again",
     (_, statesMin, model, overtakenMax) => {
       const exploration = explore(model);
       expect(exploration.failures).toEqual([]);
@@ -183,6 +215,46 @@ describe("a lock", () => {
     expect(a.holders()).toEqual([2]);
     c.leave();
     expect(a.holders()).toEqual([]);
+  });
+
+  it.each<[words: [writers: number, readers: number, turn: number], shared: boolean, exclusive: boolean]>([
+    [[0, 0, 0], true, true],
+    [[0b001, 0b001, 0b001], true, true],
+    [[0b010, 0, 0], false, true],
+    [[0b010, 0b001, 0b001], true, true],
+    [[0, 0b010, 0b010], true, false],
+    [[0b001, 0b010, 0b011], true, false],
+    [[0b110, 0, 0b010], false, false],
+    [[0b011, 0, 0b011], true, true],
+    [[0, 0, 0b110], true, true],
+  ])(
+    "with writers, readers and turns %j, thread 0 may read: %s, and write: %s",
+    ([writers, readers, turn], shared, exclusive) => {
+      for (const [mode, expected] of [
+        ["shared", shared],
+        ["exclusive", exclusive],
+      ] as const) {
+        const [a] = locks(1);
+        words(a).set([0, writers, readers, turn], L.CONTROL_LOCK);
+        expect(a.try(mode)).toBe(expected);
+      }
+    },
+  );
+
+  it("tells who waits when it is free, and nobody before", () => {
+    const [a, b] = locks(2);
+    const i32 = words(a);
+    a.try("shared");
+    b.try("shared");
+    i32[L.CONTROL_LOCK_WRITERS] = 0b100;
+    a.leave();
+    expect(i32[L.CONTROL_LOCK_EVENTS]).toBe(0);
+    b.leave();
+    expect(i32[L.CONTROL_LOCK_EVENTS]).toBe(1);
+    i32[L.CONTROL_LOCK_WRITERS] = 0;
+    a.try("exclusive");
+    a.leave();
+    expect(i32[L.CONTROL_LOCK_EVENTS]).toBe(1);
   });
 
   it("has an epoch for each outermost guard, and one for writing under an exclusive one", () => {
@@ -392,6 +464,18 @@ describe.each([
     while (b.depth > 0) b.leave();
     expect(a.holders()).toEqual([]);
     expect(words(a)[L.CONTROL_LOCK_WRITERS]).toBe(0);
+  });
+
+  it("still waits when another wait of its thread has given up", async () => {
+    const [a, b] = make(2);
+    a.try("exclusive");
+    const waiting = b.lockAsync("exclusive", 10_000);
+    expect(await b.lockAsync("exclusive", 30)).toBe("timed out");
+    a.leave();
+    const startMs = performance.now();
+    expect(await waiting).toBe("entered");
+    // Not at the end of its time only.
+    expect(performance.now() - startMs).toBeLessThan(5000);
   });
 
   it("waits for a shared guard that its thread took meanwhile", async () => {
