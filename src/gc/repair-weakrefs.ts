@@ -102,7 +102,6 @@ export class WeakrefRepair {
     const head = target + this.headOffset(target);
     let last = 0;
     let ref = i32[head];
-    i32[head] = 0;
     for (
       let steps = 0;
       steps < stepsMax && this.isWeakref(ref) && i32[ref + WEAKREF_TARGET] === target;

@@ -269,11 +269,14 @@ export const containers: Record<string, Prepare> = {
   },
   "clearing, shrinking and replacing a list": (heap) => {
     const [node, ...items] = chainOf(heap, 6);
+    const stranger = heap.newStruct(heap.struct("ref", "f64"));
     const texts = heap.newList(heap.list("str"), "a", "b", "c", "d", "e");
     const list = heap.newList(heap.list("ref"), ...items.map(ref));
     heap.drop(...items);
     const replace = (t: TestCore, count: number) => {
       const storage = t.core.lists.allocateItems(list, count);
+      // The block held what is no item of this list.
+      t.i32.fill(stranger, storage, storage + t.core.allocator.blockWords(storage));
       for (let index = 0; index < count; index++) {
         t.i32[storage + index] = node;
         t.core.counts.incref(node);
