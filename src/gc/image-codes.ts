@@ -1,5 +1,6 @@
 /** Reading an image: side bytes that say what starts where (IMAGE_SIDE_* in memory/layout.ts). */
-import { type Address, GRANULE_MASK, IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT } from "../memory/layout.js";
+import { IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT } from "../memory/image-layout.js";
+import { type Address, GRANULE_MASK } from "../memory/layout.js";
 
 const CODE_FIRST = 1 << IMAGE_SIDE_SHIFT;
 

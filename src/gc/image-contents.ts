@@ -4,13 +4,6 @@
  * here; this visits each object once, and has no loop that a hostile image could make long.
  */
 import {
-  type Address,
-  CHUNK_WORDS,
-  CONTROL_WEAKREFS,
-  FLAG_OBSERVED,
-  FOREIGN_NUMBER,
-  HEADER_REFCOUNT,
-  HEADER_TYPE,
   IMAGE_ANY_BOOLEAN,
   IMAGE_ANY_NULL,
   IMAGE_ANY_NUMBER,
@@ -20,6 +13,15 @@ import {
   IMAGE_TYPE_SHIFT,
   IMAGE_TYPE_TARGETS,
   IMAGE_TYPE_WEAKREF,
+} from "../memory/image-layout.js";
+import {
+  type Address,
+  CHUNK_WORDS,
+  CONTROL_WEAKREFS,
+  FLAG_OBSERVED,
+  FOREIGN_NUMBER,
+  HEADER_REFCOUNT,
+  HEADER_TYPE,
   KIND_DICT,
   KIND_FOREIGN,
   KIND_LIST,

@@ -1,4 +1,5 @@
 /** Reading an image: the generation tables, made anew from lists of objects, each checked as it is put into its place. */
+import { IMAGE_GENERATIONS } from "../memory/image-layout.js";
 import {
   type Address,
   CHUNK_CAPACITY,
@@ -16,7 +17,6 @@ import {
   GENERATION_LAST,
   GENERATION_WORDS,
   HEADER_TYPE,
-  IMAGE_GENERATIONS,
   KIND_DICT,
   KIND_TUPLE,
   PERMANENT,

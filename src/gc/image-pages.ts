@@ -5,6 +5,17 @@
 import { Pages } from "../alloc/page.js";
 import { CLASS_WORDS, sizeClassOf } from "../alloc/size-class.js";
 import {
+  IMAGE_RUN_LENGTH,
+  IMAGE_RUN_PAGE,
+  IMAGE_RUN_STATE,
+  IMAGE_RUN_WORDS,
+  IMAGE_SIDE_CLAIMED,
+  IMAGE_TYPE_BLOCKS,
+  IMAGE_TYPE_OBJECT_WORDS,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_WORD,
+} from "../memory/image-layout.js";
+import {
   type Address,
   CHUNK_WORDS,
   CONTROL_FIRST_PAGE,
@@ -16,15 +27,6 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
-  IMAGE_RUN_LENGTH,
-  IMAGE_RUN_PAGE,
-  IMAGE_RUN_STATE,
-  IMAGE_RUN_WORDS,
-  IMAGE_SIDE_CLAIMED,
-  IMAGE_TYPE_BLOCKS,
-  IMAGE_TYPE_OBJECT_WORDS,
-  IMAGE_TYPE_SHIFT,
-  IMAGE_TYPE_WORD,
   KIND_CONTAINER,
   KIND_COUNT,
   KIND_STORAGE,

@@ -5,6 +5,14 @@
  */
 import { ImageError } from "../memory/errors.js";
 import {
+  IMAGE_SIDE_MANY,
+  IMAGE_TYPE_IS_GC,
+  IMAGE_TYPE_REFERENCES,
+  IMAGE_TYPE_SHIFT,
+  IMAGE_TYPE_TARGETS,
+  IMAGE_TYPE_WEAKREF,
+} from "../memory/image-layout.js";
+import {
   type Address,
   FLAG_TRACKED,
   GRANULE_MASK,
@@ -13,12 +21,6 @@ import {
   HEADER_REFCOUNT,
   HEADER_TYPE,
   HEADER_WORDS,
-  IMAGE_SIDE_MANY,
-  IMAGE_TYPE_IS_GC,
-  IMAGE_TYPE_REFERENCES,
-  IMAGE_TYPE_SHIFT,
-  IMAGE_TYPE_TARGETS,
-  IMAGE_TYPE_WEAKREF,
   TYPE_ID_MASK,
 } from "../memory/layout.js";
 import { codeOf, isStart } from "./image-codes.js";

@@ -1,6 +1,5 @@
 /** What the reader of an image has to know of the types in it: from JavaScript's descriptions, never from the image. */
 import {
-  HEADER_WORDS,
   IMAGE_TYPE_BLOCKS,
   IMAGE_TYPE_IS_GC,
   IMAGE_TYPE_OBJECT_WORDS,
@@ -9,10 +8,8 @@ import {
   IMAGE_TYPE_TARGETS,
   IMAGE_TYPE_WEAKREF,
   IMAGE_TYPE_WORD,
-  KIND_STRUCT,
-  KIND_TUPLE,
-  SLOT_ANY,
-} from "../memory/layout.js";
+} from "../memory/image-layout.js";
+import { HEADER_WORDS, KIND_STRUCT, KIND_TUPLE, SLOT_ANY } from "../memory/layout.js";
 import { codeOf, hasCode } from "./image-codes.js";
 
 /** One slot that may hold a reference. */

@@ -7,6 +7,12 @@
  * file, and two heaps of the same content are the same bytes.
  */
 import {
+  IMAGE_GENERATIONS,
+  IMAGE_RUN_LENGTH,
+  IMAGE_RUN_PAGE,
+  IMAGE_RUN_WORDS,
+} from "../memory/image-layout.js";
+import {
   type Address,
   CHUNK_ENTRIES,
   CHUNK_NEXT,
@@ -18,10 +24,6 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
-  IMAGE_GENERATIONS,
-  IMAGE_RUN_LENGTH,
-  IMAGE_RUN_PAGE,
-  IMAGE_RUN_WORDS,
   KIND_FOREIGN,
   KIND_STRING,
   KIND_WEAKREF,

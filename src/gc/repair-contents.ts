@@ -4,6 +4,7 @@
  * becomes null.
  */
 import { HeapCorruptionError } from "../memory/errors.js";
+import { IMAGE_SIDE_SHIFT, IMAGE_SIDE_TYPES } from "../memory/image-layout.js";
 import {
   type Address,
   CONTROL_TYPE_COUNT,
@@ -12,8 +13,6 @@ import {
   GRANULE_SHIFT,
   HEADER_TYPE,
   HEADER_WORDS,
-  IMAGE_SIDE_SHIFT,
-  IMAGE_SIDE_TYPES,
   KIND_WEAKREF,
   LIST_CAPACITY,
   LIST_ITEMS,

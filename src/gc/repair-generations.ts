@@ -5,6 +5,7 @@
  */
 
 import { sizeClassOf } from "../alloc/size-class.js";
+import { REPAIR_SIDE_LISTED } from "../memory/image-layout.js";
 import {
   type Address,
   CHUNK_CAPACITY,
@@ -39,7 +40,6 @@ import {
   PAGE_SHIFT,
   PAGE_USED,
   PERMANENT,
-  REPAIR_SIDE_LISTED,
   SIZE_CLASS_COUNT_MAX,
   TYPE_FLAGS,
   TYPE_GC,

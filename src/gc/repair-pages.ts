@@ -10,6 +10,7 @@
 import { Pages } from "../alloc/page.js";
 import { CLASS_WORDS } from "../alloc/size-class.js";
 import { HeapCorruptionError } from "../memory/errors.js";
+import { IMAGE_SIDE_CLAIMED, REPAIR_SIDE_LISTED } from "../memory/image-layout.js";
 import {
   type Address,
   CONTROL_FIRST_PAGE,
@@ -28,7 +29,6 @@ import {
   HEADER_REFCOUNT,
   HEADER_SERIAL,
   HEADER_TYPE,
-  IMAGE_SIDE_CLAIMED,
   KIND_FOREIGN,
   KIND_FREE,
   KIND_STORAGE,
@@ -49,7 +49,6 @@ import {
   PAGE_STATE,
   PAGE_USED,
   PAGE_WORDS,
-  REPAIR_SIDE_LISTED,
   SERIAL_MAX,
   SERIAL_RETIRED,
   STRING_DATA,

@@ -131,7 +131,7 @@ class Verifier {
       if (roots !== 0) this.own(roots, record, rootsWords);
       if (i32[record + L.THREAD_RING] !== 0) this.own(i32[record + L.THREAD_RING], record, 1);
       if (i32[record + L.THREAD_MAIL] !== 0)
-        this.own(i32[record + L.THREAD_MAIL], record, i32[record + L.THREAD_MAIL_TAIL] * 3);
+        this.own(i32[record + L.THREAD_MAIL], record, i32[record + L.THREAD_MAIL_TAIL] * L.MAIL_WORDS);
     }
     const parcels = i32[L.CONTROL_PARCELS];
     if (parcels === 0) return;

@@ -1,7 +1,14 @@
 /** The user's code that deaths run: finalizers, and the functions of weak references, which the heap knows by number. */
-import { type Address, CONTROL_USER_CODE, HOST_NUMBER_MAX, HOST_NUMBER_SHIFT } from "../memory/layout.js";
+import {
+  type Address,
+  CONTROL_USER_CODE,
+  HOST_NUMBER_MAX,
+  HOST_NUMBER_SHIFT,
+  MAIL_CALLBACK,
+  MAIL_FORGET,
+} from "../memory/layout.js";
 import type { Context } from "./context.js";
-import { MAIL_CALLBACK, MAIL_FORGET, threadOf } from "./mailbox.js";
+import { threadOf } from "./mailbox.js";
 import { finalizer } from "./struct.js";
 
 type Callback = (ref: unknown) => void;

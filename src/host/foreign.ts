@@ -14,12 +14,13 @@ import {
   FOREIGN_NUMBER,
   HOST_NUMBER_MAX,
   HOST_NUMBER_SHIFT,
+  MAIL_DISPOSE,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
 import type { Disposer } from "./disposer.js";
 import { isOwned } from "./handle.js";
 import { HeldHandles } from "./held-handles.js";
-import { MAIL_DISPOSE, threadOf } from "./mailbox.js";
+import { threadOf } from "./mailbox.js";
 import { release } from "./ownership.js";
 import { show } from "./schema.js";
 import { isThenable } from "./thenable.js";

@@ -1,14 +1,16 @@
 /** What the reader of an image (gc/image-contents.ts) has to know of types, from their plans. */
 import type { ImageSlot, ImageType } from "../gc/image-types.js";
 import {
-  FLAG_OBSERVED,
-  FOREIGN_WEAKREFS,
-  FOREIGN_WORDS,
   IMAGE_ANY,
   IMAGE_ANY_BOOLEAN,
   IMAGE_ANY_NULL,
   IMAGE_ANY_NUMBER,
   IMAGE_ANY_STRING,
+} from "../memory/image-layout.js";
+import {
+  FLAG_OBSERVED,
+  FOREIGN_WEAKREFS,
+  FOREIGN_WORDS,
   KIND_CONTAINER,
   KIND_FOREIGN,
   KIND_LEAF,
@@ -28,8 +30,8 @@ import {
   WEAKREF_WORDS,
 } from "../memory/layout.js";
 import { holdsReference } from "../object/slot.js";
-import { type Plan, typeLayout } from "./bind.js";
 import type { SlotSpec } from "./fields.js";
+import { type Plan, typeLayout } from "./plan.js";
 import { foreignDescriptor, type ObjectDescriptor } from "./schema.js";
 
 /** Behind the types that every heap has come the lists of `gc.garbage` and of pending callbacks (gc/core.ts). */

@@ -6,12 +6,6 @@ import { columnsOf, type ImageColumns, type ImageType } from "../gc/image-types.
 import { bytesOf, Checksum } from "../memory/checksum.js";
 import { ImageError, InvalidArgumentError } from "../memory/errors.js";
 import {
-  CONTROL_BYTE_THRESHOLD,
-  CONTROL_COUNTS,
-  CONTROL_LONG_LIVED_PENDING,
-  CONTROL_LONG_LIVED_TOTAL,
-  CONTROL_STATS,
-  HEADER_WORDS,
   IMAGE_GENERATIONS,
   IMAGE_HEADER_CHECKSUM,
   IMAGE_HEADER_FIRST_PAGE,
@@ -32,6 +26,14 @@ import {
   IMAGE_RUN_PAGE,
   IMAGE_RUN_WORDS,
   IMAGE_VERSION,
+} from "../memory/image-layout.js";
+import {
+  CONTROL_BYTE_THRESHOLD,
+  CONTROL_COUNTS,
+  CONTROL_LONG_LIVED_PENDING,
+  CONTROL_LONG_LIVED_TOTAL,
+  CONTROL_STATS,
+  HEADER_WORDS,
   LAYOUT_VERSION,
   PAGE_BYTES,
   PAGE_WORDS,
@@ -39,7 +41,6 @@ import {
   WORD_BYTES,
 } from "../memory/layout.js";
 import { bytesFor, type Memory, reserveAgain } from "../memory/memory.js";
-import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
 import type { Heap } from "./heap.js";
 import { type ImageSource, openSource } from "./image-io.js";
@@ -48,6 +49,7 @@ import { isSavedLine } from "./image-lines.js";
 import type { Metadata } from "./image-save.js";
 import { invalid, planTypes } from "./image-types.js";
 import type { HeapOptions } from "./options.js";
+import type { Plan } from "./plan.js";
 import { show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle } from "./types.js";
 

@@ -4,15 +4,6 @@ import { heldFromOutside } from "../gc/roots.js";
 import { bytesOf, Checksum } from "../memory/checksum.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import {
-  type Address,
-  CONTROL_BYTE_THRESHOLD,
-  CONTROL_COUNTS,
-  CONTROL_FIRST_PAGE,
-  CONTROL_LONG_LIVED_PENDING,
-  CONTROL_LONG_LIVED_TOTAL,
-  CONTROL_STATS,
-  CONTROL_THRESHOLDS,
-  FOREIGN_NUMBER,
   IMAGE_HEADER_CHECKSUM,
   IMAGE_HEADER_FIRST_PAGE,
   IMAGE_HEADER_FRONT,
@@ -29,6 +20,17 @@ import {
   IMAGE_MAGIC_SECOND,
   IMAGE_RUN_WORDS,
   IMAGE_VERSION,
+} from "../memory/image-layout.js";
+import {
+  type Address,
+  CONTROL_BYTE_THRESHOLD,
+  CONTROL_COUNTS,
+  CONTROL_FIRST_PAGE,
+  CONTROL_LONG_LIVED_PENDING,
+  CONTROL_LONG_LIVED_TOTAL,
+  CONTROL_STATS,
+  CONTROL_THRESHOLDS,
+  FOREIGN_NUMBER,
   KIND_LIST,
   LAYOUT_VERSION,
   LIST_WORDS,

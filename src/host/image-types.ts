@@ -4,8 +4,8 @@
  */
 import { ImageError, InvalidArgumentError, LayoutMismatchError } from "../memory/errors.js";
 import { hashText } from "../object/string.js";
-import { makePlan, markGc, type Plan, typeLayout } from "./bind.js";
 import { structFields, typeText } from "./fields.js";
+import { makePlan, markGc, type Plan, typeLayout } from "./plan.js";
 import type { Descriptor, ObjectDescriptor, StructDescriptor } from "./schema.js";
 import * as schema from "./schema.js";
 import { struct } from "./struct.js";

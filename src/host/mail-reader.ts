@@ -1,13 +1,7 @@
 /** Reading this thread's mail, under the exclusive lock. Runs disposers, callbacks and finalizers. */
+import { MAIL_CALLBACK, MAIL_DISPOSE, MAIL_FINALIZE, MAIL_FORGET } from "../memory/layout.js";
 import type { Context } from "./context.js";
-import {
-  MAIL_CALLBACK,
-  MAIL_DISPOSE,
-  MAIL_FINALIZE,
-  MAIL_FORGET,
-  type Mail,
-  type Mailbox,
-} from "./mailbox.js";
+import type { Mail, Mailbox } from "./mailbox.js";
 
 /** Until there is none: what is called may post more. */
 export function readMail(context: Context, mailbox: Mailbox): void {

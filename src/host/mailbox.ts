@@ -8,6 +8,12 @@ import {
   CONTROL_ROOT_COUNT,
   HOST_NUMBER_SHIFT,
   KIND_STORAGE,
+  MAIL_CALLBACK,
+  MAIL_FINALIZE,
+  MAIL_FIRST,
+  MAIL_KIND,
+  MAIL_SECOND,
+  MAIL_WORDS,
   THREAD_ATTACHED,
   THREAD_BELL,
   THREAD_MAIL,
@@ -15,16 +21,6 @@ import {
   THREAD_STATE,
 } from "../memory/layout.js";
 
-/** A value's foreign object is gone: its number. */
-export const MAIL_DISPOSE = 1;
-/** A weak reference has lost its target: the reference, which the entry holds, and the number of the function. */
-export const MAIL_CALLBACK = 2;
-/** A function will not be called any more: its number. */
-export const MAIL_FORGET = 3;
-/** An object, which the entry holds, has to be finalized. */
-export const MAIL_FINALIZE = 4;
-
-const ENTRY_WORDS = 3;
 const ENTRIES_MIN = 85;
 
 export interface Mail {
@@ -66,10 +62,10 @@ export class Mailbox {
   post(kind: number, first: number, second = 0): boolean {
     const { i32, record } = this;
     if (i32[record + THREAD_STATE] !== THREAD_ATTACHED || !this.makeRoom()) return false;
-    const at = i32[record + THREAD_MAIL] + i32[record + THREAD_MAIL_TAIL] * ENTRY_WORDS;
-    i32[at] = kind;
-    i32[at + 1] = first;
-    i32[at + 2] = second;
+    const at = i32[record + THREAD_MAIL] + i32[record + THREAD_MAIL_TAIL] * MAIL_WORDS;
+    i32[at + MAIL_KIND] = kind;
+    i32[at + MAIL_FIRST] = first;
+    i32[at + MAIL_SECOND] = second;
     i32[record + THREAD_MAIL_TAIL]++;
     if (holdsObject(kind)) i32[CONTROL_ROOT_COUNT]++;
     Atomics.add(i32, record + THREAD_BELL, 1);
@@ -87,8 +83,8 @@ export class Mailbox {
   *all(): IterableIterator<Mail> {
     const { i32, record } = this;
     for (let index = 0; index < i32[record + THREAD_MAIL_TAIL]; index++) {
-      const at = i32[record + THREAD_MAIL] + index * ENTRY_WORDS;
-      yield { kind: i32[at], first: i32[at + 1], second: i32[at + 2] };
+      const at = i32[record + THREAD_MAIL] + index * MAIL_WORDS;
+      yield { kind: i32[at + MAIL_KIND], first: i32[at + MAIL_FIRST], second: i32[at + MAIL_SECOND] };
     }
   }
 
@@ -109,12 +105,12 @@ export class Mailbox {
     const { i32, record, core } = this;
     const old = i32[record + THREAD_MAIL];
     const tail = i32[record + THREAD_MAIL_TAIL];
-    if (old !== 0 && (tail + 1) * ENTRY_WORDS <= core.allocator.blockWords(old)) return true;
-    const words = Math.max(ENTRIES_MIN, tail * 2) * ENTRY_WORDS;
+    if (old !== 0 && (tail + 1) * MAIL_WORDS <= core.allocator.blockWords(old)) return true;
+    const words = Math.max(ENTRIES_MIN, tail * 2) * MAIL_WORDS;
     if (!core.allocator.canAllocate(KIND_STORAGE, words)) return false;
     const mail = core.allocator.allocate(KIND_STORAGE, words);
     if (old !== 0) {
-      i32.copyWithin(mail, old, old + tail * ENTRY_WORDS);
+      i32.copyWithin(mail, old, old + tail * MAIL_WORDS);
       core.allocator.free(old);
     }
     i32[record + THREAD_MAIL] = mail;

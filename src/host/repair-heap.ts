@@ -9,6 +9,8 @@ import {
   CONTROL_PARCELS,
   CONTROL_THREADS,
   HEADER_TYPE,
+  MAIL_DISPOSE,
+  MAIL_FORGET,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_IS_BASED,
@@ -18,7 +20,7 @@ import {
 } from "../memory/layout.js";
 import { forEachParcel, Parcels } from "../object/parcels.js";
 import { forEachRoot } from "../object/roots.js";
-import { holdsObject, MAIL_DISPOSE, MAIL_FORGET, Mailbox, threadOf } from "./mailbox.js";
+import { holdsObject, Mailbox, threadOf } from "./mailbox.js";
 import { dropMissingItems } from "./repair-items.js";
 import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";

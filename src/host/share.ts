@@ -17,7 +17,7 @@ import {
   WORD_BYTES,
 } from "../memory/layout.js";
 import { HeapLock } from "../memory/lock.js";
-import { Memory, reserveSide } from "../memory/memory.js";
+import { Memory, reserveSide, wordsOf } from "../memory/memory.js";
 import { ThreadTable } from "../memory/threads.js";
 import type { Context } from "./context.js";
 import { type LockOptions, lock } from "./guard.js";
@@ -174,7 +174,7 @@ function join(context: Context, options: LockOptions): Context {
 /** The memory behind a token. @throws ShareError, InvalidArgumentError */
 function openMemory(token: unknown): Memory {
   const buffer = bufferOf(token);
-  const i32 = new Int32Array(buffer);
+  const i32 = wordsOf(buffer);
   const isHeap =
     buffer.byteLength >= RESERVATION_BYTES_MIN &&
     i32[CONTROL_MAGIC] === MAGIC &&

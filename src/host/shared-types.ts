@@ -4,9 +4,9 @@
  */
 import { InvalidArgumentError, LayoutMismatchError } from "../memory/errors.js";
 import { type Address, TYPE_FINALIZER, TYPE_FLAGS, TYPE_SCHEMA, TYPE_THREADS } from "../memory/layout.js";
-import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
 import { describeTypes, type Origin, planTypes } from "./image-types.js";
+import type { Plan } from "./plan.js";
 import { type ObjectDescriptor, show } from "./schema.js";
 import { finalizer } from "./struct.js";
 

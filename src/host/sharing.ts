@@ -11,6 +11,8 @@ import {
   CONTROL_THREADS,
   HEADER_REFCOUNT,
   KIND_STORAGE,
+  MAIL_FINALIZE,
+  RING_WORDS,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_FREE,
@@ -27,21 +29,19 @@ import { ThreadTable } from "../memory/threads.js";
 import { ThreadRoots } from "../object/roots.js";
 import { hashText } from "../object/string.js";
 import type { TypeLayout } from "../object/type.js";
-import type { Plan } from "./bind.js";
 import type { Context } from "./context.js";
 import { Guards } from "./guard.js";
 import { admitRead, type Guarding, requireReading, requireWriting } from "./guarded-view.js";
 import { readMail } from "./mail-reader.js";
-import { MAIL_FINALIZE, Mailbox } from "./mailbox.js";
+import { Mailbox } from "./mailbox.js";
+import type { Plan } from "./plan.js";
 import { repairHeap } from "./repair-heap.js";
 import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
 import { introduce, watchAll } from "./watch.js";
 
-/** Releases that can wait in the memory. What comes beyond waits in JavaScript, and in this thread. */
-export const RING_WORDS = 1 << 14;
-/** A thread with more releases waiting than this, or one for longer, takes a writer's turn when its guard ends. */
+/** What comes beyond the ring waits in JavaScript, and in this thread. A thread with more releases waiting than this, or one for longer, takes a writer's turn when its guard ends. */
 const WAITING_MAX = 10_000;
 const WAITING_MS_MAX = 100;
 

@@ -202,6 +202,11 @@ function tryReserve(bytes: number, allocate: typeof allocateBuffer): Memory | un
   }
 }
 
+/** The words of a buffer of which it is not known yet whether it is a heap. */
+export function wordsOf(buffer: SharedArrayBuffer): Int32Array {
+  return new Int32Array(buffer, 0, Math.floor(buffer.byteLength / WORD_BYTES));
+}
+
 /** The side bytes of a reservation that is there already. Each thread has its own: they are a collection's. */
 export function reserveSide(bytes: number, allocate = allocateBuffer): SharedArrayBuffer | ArrayBuffer {
   try {

@@ -12,9 +12,12 @@ import {
   struct,
 } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
-import * as L from "../../../src/memory/layout.js";
+import * as imageLayout from "../../../src/memory/image-layout.js";
+import * as heapLayout from "../../../src/memory/layout.js";
 import { recompute } from "../../fuzz/damage.mjs";
 import { makeHeap } from "../../support/heaps.js";
+
+const L = { ...heapLayout, ...imageLayout };
 
 class Plain extends struct("Plain", {
   get first() {

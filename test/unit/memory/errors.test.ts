@@ -37,6 +37,11 @@ const samples: [name: string, code: string, error: errors.HeapError][] = [
   ["AlreadyAdoptedError", "ALREADY_ADOPTED", new AlreadyAdoptedError("an object", "f (a.js:1:1)")],
   ["PoolExhaustedError", "POOL_EXHAUSTED", new PoolExhaustedError("Particle", 10)],
   ["PoolInUseError", "POOL_IN_USE", new PoolInUseError("Particle", 2, ["f (a.js:1:1)"])],
+  ["LockError", "NO_GUARD", new errors.LockError("NO_GUARD", "text")],
+  ["LockTimeoutError", "LOCK_TIMEOUT", new errors.LockTimeoutError("text", ['"worker"'], "f (a.js:1:1)")],
+  ["ShareError", "NOT_SHARED", new errors.ShareError("NOT_SHARED", "text")],
+  ["ParcelClaimedError", "PARCEL_CLAIMED", new errors.ParcelClaimedError("text")],
+  ["WrongThreadError", "WRONG_THREAD", new errors.WrongThreadError("text")],
   ["HeapCorruptionError", "HEAP_CORRUPTION", new HeapCorruptionError("I3 blocks", 4096, "serial 0")],
 ];
 
