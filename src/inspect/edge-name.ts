@@ -100,6 +100,8 @@ export function holdOf(graph: ObjectGraph, edge: number): RootHold {
 /** A hold in words, with the first of its lines. */
 export function holdText({ kind, count, madeAt, isDropped }: RootHold): string {
   if (kind === "garbage") return "garbage";
+  if (kind === "parcel")
+    return plainText(madeAt === undefined ? kind : `parcel sent at ${madeAt.split("\n", 1)[0]}`);
   if (kind !== "handle") return kind;
   const handles = count === 1 ? "handle" : `${count} handles`;
   if (madeAt === undefined) return `${handles}, line not recorded`;

@@ -4,6 +4,7 @@ import { isOwned, type RecordedHandle } from "../host/handle.js";
 import type { View } from "../host/view.js";
 import { HeapBusyError } from "../memory/errors.js";
 import type { Address } from "../memory/layout.js";
+import { forEachParcel } from "../object/parcels.js";
 import type { RootHold } from "./graph.js";
 
 /** A handle that a value of the heap holds. */
@@ -16,7 +17,7 @@ export interface HeldHandle {
 export interface Holds {
   /** By foreign object: the handles that its value names. They are its edges and no roots. */
   readonly held: ReadonlyMap<Address, readonly HeldHandle[]>;
-  /** By object: the recorded handles to it, one entry a line. */
+  /** By object: the recorded handles to it, one entry a line, and the parcels with it. */
   readonly recorded: ReadonlyMap<Address, readonly RootHold[]>;
   /** Instances that their pool has at hand. */
   readonly pooled: ReadonlySet<Address>;
@@ -44,7 +45,18 @@ export function findHolds(context: Context): Holds {
     });
     held.set(record.object, named);
   }
-  return { held, recorded: recordedHandles(context, claimed), pooled: context.pools.atHand() };
+  const recorded = recordedHandles(context, claimed);
+  addParcels(context, recorded);
+  return { held, recorded, pooled: context.pools.atHand() };
+}
+
+/** References that were sent to another thread and that nobody has received, with the lines that sent them. */
+function addParcels({ core }: Context, recorded: Map<Address, RootHold[]>): void {
+  forEachParcel(core.memory.i32, (object, site) => {
+    const madeAt = core.strings.read(site);
+    const hold: RootHold = { kind: "parcel", count: 1, ...(madeAt !== "" && { madeAt }) };
+    recorded.set(object, [...(recorded.get(object) ?? []), hold]);
+  });
 }
 
 /** Those of values are left out: they have an owner. */

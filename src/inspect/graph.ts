@@ -24,10 +24,10 @@ export interface Flowgraph {
 
 /** Why something is held from outside the heap. */
 export interface RootHold {
-  readonly kind: "handle" | "pool" | "gc.garbage" | "garbage";
+  readonly kind: "handle" | "parcel" | "pool" | "gc.garbage" | "garbage";
   /** References held so. */
   readonly count: number;
-  /** Handles whose line was recorded: its stack frames, innermost first, one a line. */
+  /** Handles whose line was recorded, and parcels: its stack frames, innermost first, one a line. */
   readonly madeAt?: string;
   /** The handle was dropped by JavaScript without release. */
   readonly isDropped?: boolean;

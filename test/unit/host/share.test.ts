@@ -22,7 +22,7 @@ import {
   tuple,
   weak,
 } from "../../../src/index.js";
-import { verify } from "../../../src/inspect/index.js";
+import { findLeaks, rootGroups, verify } from "../../../src/inspect/index.js";
 
 type Library = typeof import("../../../src/index.js");
 
@@ -459,6 +459,21 @@ describe("a parcel", () => {
     under(heap.lock(), () => {
       expect(codeOf(() => heap.receive(Node, parcel))).toBe("PARCEL_CLAIMED");
       verify(heap);
+    });
+  });
+
+  it("that nobody receives is in the leak report, with the line that sent it", () => {
+    const { heap } = makeShared({ checks: { handles: { every: 1 } } });
+    under(heap.lock(), () => {
+      const sendOne = () => {
+        const node = heap.new(Node, { v: 1 });
+        heap.send(node);
+        release(node);
+      };
+      const [group] = findLeaks(heap, sendOne).groups;
+      expect([group!.type, group!.count]).toEqual(["Node", 1]);
+      expect(group!.heldBy[0]).toMatch(/parcel sent at sendOne .*share\.test\.ts/);
+      expect(rootGroups(heap).find(({ kind }) => kind === "parcel")?.count).toBe(1);
     });
   });
 
