@@ -12,8 +12,8 @@ import {
   GRANULE_SHIFT,
   HEADER_TYPE,
   HEADER_WORDS,
+  IMAGE_SIDE_MANY,
   IMAGE_SIDE_SHIFT,
-  IMAGE_SIDE_TYPES,
   KIND_WEAKREF,
   LIST_CAPACITY,
   LIST_ITEMS,
@@ -65,7 +65,7 @@ export class RepairContents {
   private readonly tables: TableRepair;
   private readonly side: Uint8Array;
   /** By what a side byte says of a type: whether there may be a reference in its objects. */
-  private readonly holds = new Uint8Array(IMAGE_SIDE_TYPES).fill(1);
+  private readonly holds = new Uint8Array((IMAGE_SIDE_MANY >> IMAGE_SIDE_SHIFT) + 1).fill(1);
   /** Reached, and not yet visited. */
   private readonly stack = new AddressList();
 
