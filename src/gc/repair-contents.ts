@@ -4,7 +4,7 @@
  * becomes null.
  */
 import { HeapCorruptionError } from "../memory/errors.js";
-import { IMAGE_SIDE_SHIFT, IMAGE_SIDE_TYPES } from "../memory/image-layout.js";
+import { IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT, IMAGE_SIDE_TYPES } from "../memory/image-layout.js";
 import {
   type Address,
   CONTROL_TYPE_COUNT,
@@ -64,7 +64,7 @@ export class RepairContents {
   private readonly tables: TableRepair;
   private readonly side: Uint8Array;
   /** By what a side byte says of a type: whether there may be a reference in its objects. */
-  private readonly holds = new Uint8Array(IMAGE_SIDE_TYPES).fill(1);
+  private readonly holds = new Uint8Array((IMAGE_SIDE_MANY >> IMAGE_SIDE_SHIFT) + 1).fill(1);
   /** Reached, and not yet visited. */
   private readonly stack = new AddressList();
 

@@ -60,15 +60,24 @@ export class Lists {
     const { i32 } = this;
     const length = i32[list + LIST_LENGTH];
     this.reserve(list, length + 1);
-    const words = this.itemWords(list);
+    const slot = i32[this.types.descriptorOf(list) + TYPE_ITEM_SLOT];
+    const words = slotWords(slot);
     const items = i32[list + LIST_ITEMS];
     const gap = items + index * words;
-    const end = items + length * words;
-    // First one item more, which is null: so none is missing, and none is what the block held before, wherever a thread ends.
-    i32[end + words - 1] = words === 2 ? TAG_NULL : 0;
-    i32[list + LIST_LENGTH] = length + 1;
-    if (index < length) i32.copyWithin(gap + words, gap, end);
+    if (index < length) this.shift(list, gap, items + length * words, words);
+    else {
+      if (holdsReference(slot)) setNull(i32, gap, words);
+      i32[list + LIST_LENGTH] = length + 1;
+    }
     return gap;
+  }
+
+  /** Move the items from `gap` on. First there is one more, which is null: so none is missing, wherever a thread ends. */
+  private shift(list: Address, gap: Address, end: Address, words: number): void {
+    const { i32 } = this;
+    setNull(i32, end, words);
+    i32[list + LIST_LENGTH]++;
+    i32.copyWithin(gap + words, gap, end);
   }
 
   /** Close the gap of an item whose reference, if any, the caller has taken over. */
@@ -162,4 +171,9 @@ export class Lists {
     i32[list + LIST_CAPACITY] = Math.floor(this.allocator.blockWords(storage) / words);
     if (old !== 0) this.allocator.free(old);
   }
+}
+
+/** What the block held before is no item, wherever a thread ends. */
+function setNull(i32: Int32Array, item: Address, words: number): void {
+  i32[item + words - 1] = words === 2 ? TAG_NULL : 0;
 }

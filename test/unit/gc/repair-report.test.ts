@@ -6,12 +6,16 @@ import type { RepairReport } from "../../../src/gc/repair-report.js";
 import { HeapCorruptionError } from "../../../src/memory/errors.js";
 import {
   type Address,
+  CHUNK_NEXT,
+  CHUNK_WORDS,
   CONTROL_COLLECTING,
   CONTROL_FOREIGN,
   CONTROL_MAGIC,
   CONTROL_RESERVE_CHUNK,
   CONTROL_ROOT_COUNT,
+  CONTROL_USER_CODE,
   FLAG_DYING,
+  FLAG_FROZEN,
   FLAG_SETTLED,
   FLAG_TRACKED,
   FOREIGN_NUMBER,
@@ -37,7 +41,7 @@ import {
   WEAKREF_NEXT,
 } from "../../../src/memory/layout.js";
 import { hashText } from "../../../src/object/string.js";
-import { fillMemory, ref, type TestCore } from "../../support/core.js";
+import { expectOrder, fillMemory, ref, type TestCore } from "../../support/core.js";
 import { expectWhole, makeSmallCore } from "../../support/kills.js";
 import { copyMemory } from "../../support/stores.js";
 import { furnish } from "./repair-operations.js";
@@ -83,6 +87,23 @@ describe("a heap in which nothing is wrong", () => {
     const objects = [...heap.core.allocator.objects()].length;
     expect(repaired(heap)).toEqual({ ...NOTHING_WRONG, objectsKept: objects, objectsDropped: 0 });
     expect({ tables: tables(), serials: serials(), live: heap.liveObjects() }).toEqual(before);
+  });
+
+  it("keeps the order of a table of several chunks, wherever they lie", () => {
+    const heap = makeSmallCore();
+    const { allocator, generations } = heap.core;
+    heap.newStruct(heap.struct("ref"));
+    // Chunks that are given back are taken again last first.
+    const blocks = Array.from({ length: 12 }, () => allocator.allocate(KIND_STORAGE, CHUNK_WORDS));
+    for (const block of blocks) allocator.free(block);
+    for (let index = 0; index < 5000; index++) heap.newStruct(heap.struct("ref"));
+    const chunks: Address[] = [];
+    for (let chunk = generations.firstChunk(0); chunk !== 0; chunk = heap.i32[chunk + CHUNK_NEXT])
+      chunks.push(chunk);
+    expect(chunks).not.toEqual([...chunks].sort((a, b) => a - b));
+    const before = heap.table(0);
+    repaired(heap);
+    expectOrder(heap.table(0), before);
   });
 
   it("is the same after a second repair, but for the serials of free blocks", () => {
@@ -331,6 +352,28 @@ describe("an object", () => {
     expect(heap.counts()[1]).toBe(1);
   });
 
+  it("of a pool stays untracked while it is at hand", () => {
+    const heap = makeSmallCore();
+    const instance = heap.owned(heap.core.objects.createPooled(heap.struct("ref")));
+    heap.i32[CONTROL_USER_CODE] = 2;
+    expect(repaired(heap).tracked).toBe(0);
+    expect(heap.isTracked(instance)).toBe(false);
+    expect(heap.i32[CONTROL_USER_CODE]).toBe(0);
+  });
+
+  it("is frozen behind those that were, where that was under way", () => {
+    const heap = makeSmallCore();
+    const node = heap.struct("ref");
+    const young = heap.newStruct(node);
+    const old = heap.newStruct(node);
+    heap.core.generations.freeze();
+    const later = [heap.newStruct(node), heap.newStruct(node)];
+    heap.i32[later[0] + HEADER_TYPE] |= FLAG_FROZEN;
+    repaired(heap);
+    expect(heap.table(PERMANENT)).toEqual([young, old, later[0]]);
+    expect(heap.table(0)).toEqual([later[1]]);
+  });
+
   it("is tracked if it has to be, in generation 0 where it stands nowhere", () => {
     const heap = makeSmallCore();
     const [old, young] = [heap.newStruct(heap.struct("ref")), heap.newList(heap.list("ref"))];
@@ -363,7 +406,7 @@ describe("an object", () => {
 function fillRest(heap: TestCore): Address[] {
   const blocks: Address[] = [];
   try {
-    for (;;) blocks.push(heap.core.allocator.allocate(KIND_STORAGE, 1024));
+    for (;;) blocks.push(heap.core.allocator.allocate(KIND_STORAGE, CHUNK_WORDS));
   } catch {
     blocks.push(heap.i32[CONTROL_RESERVE_CHUNK]);
     return blocks;
