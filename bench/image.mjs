@@ -20,8 +20,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dict, f64, Heap, list, optional, release, str, struct } from "ouroheap";
 import { compare, expect, Samples, timed } from "./lib/measure.mjs";
+import { findPeer, PYTHON } from "./lib/peers.mjs";
 import { xorshift32 } from "./lib/random.mjs";
-import { findPython, nodeSide, PYTHON_SKIPPED, withSides } from "./lib/sides.mjs";
+import { nodeSide, withSides } from "./lib/sides.mjs";
 
 const ROUNDS = 5;
 /** Node refuses to read more at once. */
@@ -177,9 +178,9 @@ except BlockingIOError:
 
 /** Drop a file from the system's cache. @returns why it cannot be, or undefined */
 function drop(path) {
-  const python = findPython();
-  if (python === null) return PYTHON_SKIPPED;
-  const { status, stderr } = spawnSync(python.executable, ["-I", "-S", "-c", DROP, path], {
+  const python = findPeer(PYTHON);
+  if (python.skipped !== undefined) return python.skipped;
+  const { status, stderr } = spawnSync(python.command, ["-I", "-S", "-c", DROP, path], {
     encoding: "utf8",
   });
   return status === 0 ? undefined : `posix_fadvise: ${stderr.trim().split("\n").at(-1)}`;

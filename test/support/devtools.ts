@@ -41,7 +41,11 @@ export async function loadInDevTools(chromium: string, text: string): Promise<Pa
     "--remote-debugging-pipe",
     `--user-data-dir=${folder}`,
   ];
-  const child = spawn(chromium, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+  // A group of its own: the browser's helpers write to the folder, and outlive a browser that is killed alone.
+  const child = spawn(chromium, flags, {
+    detached: true,
+    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+  });
   const exited = new Promise((resolve) => child.once("exit", resolve));
   try {
     const page = await openFrontEnd(new Protocol(child));
@@ -50,9 +54,17 @@ export async function loadInDevTools(chromium: string, text: string): Promise<Pa
       await page(`chunks.push(${JSON.stringify(text.slice(start, start + (1 << 20)))}), undefined`);
     return (await page(`(${readAll})(${JSON.stringify(`${FRONT_END}${WORKER}`)})`)) as PanelNode[];
   } finally {
-    child.kill("SIGKILL");
+    killGroup(child.pid!);
     await exited;
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 25, retryDelay: 200 });
+  }
+}
+
+function killGroup(id: number): void {
+  try {
+    process.kill(-id, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
