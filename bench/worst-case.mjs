@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "./lib/measure.mjs";
 import { environment } from "./lib/sides.mjs";
+import { ADAPTIVE_PROGRAMS } from "./worst-case/adaptive.mjs";
 
 /** The file in bench/worst-case that a part is in. */
 const VERBS = {
@@ -23,7 +24,7 @@ const VERBS = {
   ending: "copying",
   watchedEnding: "copying",
 };
-const FILES = { ...VERBS, thresholds: "policy", freezing: "policy" };
+const FILES = { ...VERBS, thresholds: "policy", freezing: "policy", adaptive: "adaptive" };
 const CHURNS = {
   temporary: "garbage at once",
   cached: "in a cache of 100,000, each pair refers to a loaded node",
@@ -89,6 +90,7 @@ function report(wanted, rounds) {
   }
   if (wanted.includes("thresholds")) printThresholds(rounds);
   if (wanted.includes("freezing")) printFreezing(rounds);
+  if (wanted.includes("adaptive")) printAdaptive(rounds);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   console.log(
     `\nNode ${process.version}, ${rounds} rounds, ${seconds} s, load ${load.toFixed(1)} to ${loadavg()[0].toFixed(1)}, ` +
@@ -178,6 +180,41 @@ function printFreezing(rounds) {
     }
     const ratio = median(runs.map(([plain, frozen]) => plain.inCollectionsMs / frozen.inCollectionsMs));
     console.log(`\nIn collections, not frozen / frozen: ${ratio.toFixed(2)}\n`);
+  }
+}
+
+function printAdaptive(rounds) {
+  console.log();
+  printRow(
+    "program",
+    "collections, python",
+    "adaptive",
+    "time in them, python",
+    "adaptive",
+    "python / adaptive",
+    "longest, python",
+    "adaptive",
+    "most bytes, python",
+    "adaptive",
+  );
+  printRow(...Array(10).fill("---"));
+  for (const { name, text } of ADAPTIVE_PROGRAMS) {
+    const runs = times(name.endsWith("10M") ? Math.min(rounds, ROUNDS_10M) : rounds, (round) => {
+      const order = round % 2 === 0 ? ["python", "adaptive"] : ["adaptive", "python"];
+      return Object.fromEntries(order.map((policy) => [policy, inProcess("adaptive", name, policy)]));
+    });
+    const both = (tell) =>
+      ["python", "adaptive"].map((policy) => tell((value) => median(runs.map((run) => value(run[policy])))));
+    printRow(
+      text,
+      ...["python", "adaptive"].map((policy) => runs[0][policy].collections.join(" + ")),
+      ...both((of) => duration(of(({ inCollectionsMs }) => inCollectionsMs))),
+      median(runs.map(({ python, adaptive }) => python.inCollectionsMs / adaptive.inCollectionsMs)).toFixed(
+        2,
+      ),
+      ...both((of) => duration(of(({ longestMs }) => longestMs))),
+      ...both((of) => size(of(({ mostBytes }) => mostBytes))),
+    );
   }
 }
 

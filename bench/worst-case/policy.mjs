@@ -1,25 +1,9 @@
 /** What the default thresholds cost while a heap is built, and what `gc.freeze` saves beside a heap that was loaded once. */
 import { Heap, list, optional, release } from "ouroheap";
-import { expect, timed } from "../lib/measure.mjs";
+import { expect } from "../lib/measure.mjs";
 import { xorshift32 } from "../lib/random.mjs";
+import { heard } from "./heard.mjs";
 import { MILLION, makeGraph, Node, Nodes } from "./meter.mjs";
-
-/** The time in the collections, as `gc.callbacks` tell it, while `run` runs. */
-function heard(heap, run) {
-  const before = heap.gc.getStats();
-  let inCollectionsMs = 0;
-  let longestMs = 0;
-  const hear = (phase, { duration }) => {
-    if (phase === "start") return;
-    inCollectionsMs += duration;
-    longestMs = Math.max(longestMs, duration);
-  };
-  heap.gc.callbacks.push(hear);
-  const { ms, result } = timed(run);
-  heap.gc.callbacks.length = 0;
-  const collections = heap.gc.getStats().map(({ collections }, g) => collections - before[g].collections);
-  return { wholeMs: ms, inCollectionsMs, longestMs, collections, result };
-}
 
 // -- thresholds ---------------------------------------------------------------------------------
 

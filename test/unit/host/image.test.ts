@@ -521,6 +521,7 @@ describe("the collector", () => {
     const young = heap.new(Node, { name: "young", next: middle });
     heap.gc.setThreshold(50, 6, 7);
     heap.gc.disable();
+    heap.gc.setPolicy("adaptive");
     heap.gc.setByteThreshold(1234);
     const { heap: loaded } = await travel(heap, young, { types: [Node], checks: "off" });
     const namesIn = (of: Heap) =>
@@ -532,9 +533,11 @@ describe("the collector", () => {
       gc.getCount(),
       gc.getStats(),
       gc.isEnabled(),
+      gc.getPolicy(),
       gc.getByteThreshold(),
     ];
     expect(state(loaded)).toEqual(state(heap));
+    expect(state(loaded)[4]).toBe("adaptive");
   });
 
   it("and a death, a callback or a literal under way refuses to save", () => {
