@@ -55,6 +55,7 @@ function inProcess(part, ...parameters) {
   const args = [
     "--expose-gc",
     "--max-old-space-size=3000",
+    ...(part in VERBS ? [] : ["--single-threaded"]),
     fileURLToPath(import.meta.url),
     part,
     JSON.stringify(parameters),

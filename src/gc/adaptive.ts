@@ -6,12 +6,11 @@
  *                quarters were. Never below the program's threshold0, nor above 1/64 of generation 2
  *   threshold1   shrinks as threshold0 grows, so that objects reach generation 2 at the same age, and in one step when
  *                that age is less than one young generation
- *   the quarter  of the quarter rule becomes two quarters, then three, when a full collection looked at more than sixteen
- *                objects for each that it freed; the first that finds more makes it one again
+ *   the quarter  of the quarter rule is a half while full collections look at most of generation 2 and free next to nothing
  *
- * So between two full collections generation 2 grows by no more than three quarters of what the first one left, or by what
- * CPython's thresholds let through where that is more, and by what is in the younger generations. In a heap of less than
- * 64 x threshold0 objects only the last of the three can differ from CPython.
+ * So between two full collections generation 2 grows by no more than half of what the first one left, or by what CPython's
+ * thresholds let through where that is more, and by one young generation. In a heap of less than 64 x threshold0 objects
+ * only the last of the three can differ from CPython.
  */
 import {
   CONTROL_GROWTH_QUARTERS,
@@ -25,7 +24,8 @@ import {
 const OLD_SHIFT = 6;
 /** Of what a full collection looked at, the part that makes it worth while. */
 const WORTH_WHILE = 1 / 16;
-const QUARTERS_MAX = 3;
+const QUARTERS_USUAL = 1;
+const QUARTERS_IDLE = 2;
 
 export class AdaptivePolicy {
   private readonly i32: Int32Array;
@@ -38,7 +38,7 @@ export class AdaptivePolicy {
   reset(): void {
     const { i32 } = this;
     i32[CONTROL_YOUNG_THRESHOLD] = i32[CONTROL_THRESHOLDS];
-    i32[CONTROL_GROWTH_QUARTERS] = 1;
+    i32[CONTROL_GROWTH_QUARTERS] = QUARTERS_USUAL;
   }
 
   /** How many collections of generation 0 one of generation 1 waits for: more than this. */
@@ -54,12 +54,12 @@ export class AdaptivePolicy {
     const { i32 } = this;
     const seen = collected + reachable;
     if (seen === 0) return;
-    const quarters = i32[CONTROL_GROWTH_QUARTERS];
     let young = i32[CONTROL_YOUNG_THRESHOLD];
-    if (generation === 2)
-      i32[CONTROL_GROWTH_QUARTERS] =
-        collected >= seen * WORTH_WHILE ? 1 : Math.min(QUARTERS_MAX, quarters + 1);
-    else if (collected >= seen * 0.75) young >>= 2;
+    if (generation === 2) {
+      // What is settled it did not look at: such a collection costs no more than what has come to the heap.
+      const isIdle = collected < seen * WORTH_WHILE && seen * 2 > i32[CONTROL_LONG_LIVED_TOTAL];
+      i32[CONTROL_GROWTH_QUARTERS] = isIdle ? QUARTERS_IDLE : QUARTERS_USUAL;
+    } else if (collected >= seen * 0.75) young >>= 2;
     else if (collected < seen * 0.5) young *= 2;
     i32[CONTROL_YOUNG_THRESHOLD] = this.bounded(young);
   }

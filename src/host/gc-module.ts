@@ -144,7 +144,7 @@ export class GarbageCollector {
   /**
    * Whether collections start exactly when CPython's do ("python", the default), or less often while they find nothing
    * ("adaptive"). The thresholds are then where it starts from: generation 0 may grow to 1/64 of generation 2, its survivors
-   * may go there at once, and generation 2 may grow by three quarters, not one, before it is collected. What is garbage is
+   * may go there at once, and generation 2 may grow by a half, not a quarter, before it is collected. What is garbage is
    * found all the same, later: see docs/worst-case.md for the bound. What was learned starts anew with each call, with
    * `setThreshold`, and in a loaded heap.
    * @throws InvalidArgumentError for another policy

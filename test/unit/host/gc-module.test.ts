@@ -154,7 +154,7 @@ describe("gc.setPolicy", () => {
         list(Node),
         Array.from({ length: 20_000 }, () => ({})),
       );
-      for (let index = 0; index < 20_000; index++) nodes.push({ next: nodes.at(index) });
+      for (let index = 0; index < 20_000; index++) nodes.push({ next: nodes.at(index) ?? null });
       makeGarbage(heap, 20_000);
       heap.gc.collect();
       expect(heap.gc.getThreshold()).toEqual([10, 4, 2]);
