@@ -1,8 +1,8 @@
 /**
  * The longest single call of each public verb, where the worst case is provoked; what the default thresholds cost; what `gc.freeze`
- * saves: the tables of docs/worst-case.md. `node bench/worst-case.mjs`, after a build.
+ * and the adaptive policy save: the tables of docs/worst-case.md. `node bench/worst-case.mjs`, after a build.
  *
- *   --only part,part   only these parts of the first table
+ *   --only part,part   only these parts
  *   --rounds n         how often each part runs, in a process of its own each time (default 3)
  *   --help             the names of the parts
  */
@@ -55,7 +55,7 @@ function inProcess(part, ...parameters) {
   const args = [
     "--expose-gc",
     "--max-old-space-size=3000",
-    ...(part in VERBS ? [] : ["--single-threaded"]),
+    "--single-threaded", // time of the process is what is measured
     fileURLToPath(import.meta.url),
     part,
     JSON.stringify(parameters),
@@ -159,14 +159,16 @@ function printFreezing(rounds) {
     "whole",
     "in collections",
     "longest",
+    "not frozen / frozen",
   );
-  printRow(...Array(6).fill("---"));
+  printRow(...Array(7).fill("---"));
   for (const [churn, words] of Object.entries(CHURNS)) {
     const runs = times(rounds, (round) => {
       const order = round % 2 === 0 ? [false, true] : [true, false];
       const both = order.map((isFrozen) => inProcess("freezing", churn, isFrozen));
       return both.sort((a, b) => a.isFrozen - b.isFrozen);
     });
+    const ratio = median(runs.map(([plain, frozen]) => plain.inCollectionsMs / frozen.inCollectionsMs));
     for (const side of [0, 1]) {
       const of = (name) => median(runs.map((both) => both[side][name]));
       const { collections, isFrozen } = runs[0][side];
@@ -177,10 +179,9 @@ function printFreezing(rounds) {
         duration(of("wholeMs")),
         duration(of("inCollectionsMs")),
         duration(of("longestMs")),
+        isFrozen ? ratio.toFixed(2) : "",
       );
     }
-    const ratio = median(runs.map(([plain, frozen]) => plain.inCollectionsMs / frozen.inCollectionsMs));
-    console.log(`\nIn collections, not frozen / frozen: ${ratio.toFixed(2)}\n`);
   }
 }
 
@@ -227,7 +228,7 @@ function printRow(...cells) {
 
 function duration(ms) {
   if (ms === 0) return "0";
-  if (ms < 0.001) return `${(ms * 1e6).toPrecision(2)} ns`;
+  if (ms < 0.001) return `${Number((ms * 1e6).toPrecision(2))} ns`;
   const [value, unit] = ms < 1 ? [ms * 1000, "µs"] : ms < 1000 ? [ms, "ms"] : [ms / 1000, "s"];
   return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
 }

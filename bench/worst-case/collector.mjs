@@ -29,10 +29,12 @@ export function collector() {
 
   release(graph);
   const dead = meter.once(
-    { verb: "`gc.collect()`", cost: "O(heap)", by: "the million is garbage, nobody sees it die" },
+    { verb: "`gc.collect()`", cost: "O(heap)", by: "800,000 on cycles are garbage, nobody sees them die" },
     () => gc.collect(),
   );
-  expect("collected", dead, MILLION);
+  // The others, which nothing in the graph referred to, died with the list.
+  expect("the rest of a million was collected", dead > 0.79 * MILLION && dead < MILLION, true);
+  expect("objects", gc.getObjects().length, 0);
   watched(heap, meter);
   return meter.rows;
 }

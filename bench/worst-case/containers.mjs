@@ -16,8 +16,8 @@ export function containers() {
 function lists(heap, meter) {
   const numbers = heap.new(list(f64), []);
   meter.many(
-    { verb: "list `push`", cost: "O(1) amortised; O(items) when it moves", by: "up to four million numbers" },
-    4 * MILLION,
+    { verb: "list `push`", cost: "O(1) amortised; O(items) when it moves", by: "up to two million numbers" },
+    2 * MILLION,
     (i) => {
       numbers.push(i);
     },
@@ -31,7 +31,7 @@ function lists(heap, meter) {
     {
       verb: "list `insert`, `delete`, `take`",
       cost: "O(items behind it)",
-      by: "all three at the front of four million",
+      by: "all three at the front of two million",
     },
     200,
     (i) => {
@@ -42,7 +42,7 @@ function lists(heap, meter) {
     },
   );
   meter.many({ verb: "list `pop`", cost: "O(1)", by: "" }, MANY, () => numbers.pop());
-  meter.many({ verb: "list `indexOf`", cost: "O(items)", by: "not there, 3.8 million numbers" }, 5, () => {
+  meter.many({ verb: "list `indexOf`", cost: "O(items)", by: "not there, 1.8 million numbers" }, 5, () => {
     expect("index", numbers.indexOf(-1), -1);
   });
   const iterator = numbers[Symbol.iterator]();

@@ -1,10 +1,5 @@
 /** What `gc.callbacks` tell of a program, in milliseconds of the process: what others do on the machine counts less. */
-
-/** User and system time, of V8's threads too: see `--single-threaded` in worst-case.mjs. */
-function cpuMs() {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
+import { cpuMs } from "./meter.mjs";
 
 /** The time in the collections while `run` runs, how many there were, and the most bytes that the heap had when one began. */
 export function heard(heap, run) {

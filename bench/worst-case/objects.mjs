@@ -24,7 +24,7 @@ const TEXT_LENGTH = 10_000_000;
 export function objects() {
   const meter = new Meter();
   meter.many(
-    { verb: "(nothing: two readings of the clock)", cost: "", by: "the machine itself" },
+    { verb: "(nothing: the clocks are read)", cost: "", by: "the machine itself" },
     MILLION,
     () => {},
   );
@@ -112,7 +112,7 @@ function hold(node, meter) {
     MANY,
     () => {
       sum += id(node) + refcount(node) + typeName(node).length + (is(node, other) ? 1 : 0);
-      if (isA(node, Node)) sum += as(node, Node).v;
+      if (isA(Node, node)) sum += as(Node, node).v;
     },
   );
   if (!(sum > 0)) throw new Error("Nothing was read.");
@@ -140,8 +140,9 @@ function fields(heap, node, meter) {
       node.b = i % 2 === 0 ? one : two;
     },
   );
-  node.c = makeScatteredChain(heap, MILLION);
-  release(node.c);
+  const chain = makeScatteredChain(heap, MILLION);
+  node.c = chain;
+  release(chain);
   const cut = {
     verb: "write a field: reference",
     cost: "O(1), and O(objects that die) of the old value",
@@ -167,6 +168,7 @@ function fields(heap, node, meter) {
     () => page.text,
   );
   expect("text", read.length, TEXT_LENGTH);
+  release(page);
 }
 
 function drop(heap, meter) {
