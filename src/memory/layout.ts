@@ -149,6 +149,13 @@ export const CONTROL_SETTLINGS = 104;
 /** 1 once a program has got at the words of the heap: references may come and go unseen. */
 export const CONTROL_RAW_WRITES = 105;
 
+/** gc.setPolicy(), and what it has made of threshold0 and of the quarter rule (gc/adaptive.ts); as they are by default: CPython's. */
+export const CONTROL_POLICY = 106;
+export const CONTROL_YOUNG_THRESHOLD = 107;
+export const CONTROL_GROWTH_QUARTERS = 108;
+export const POLICY_PYTHON = 0;
+export const POLICY_ADAPTIVE = 1;
+
 /** The next free block of the current page, by kind and size class. */
 export const CONTROL_CURRENT = 128;
 /** Other pages with a free block: descriptor of the first, by kind and size class. */
