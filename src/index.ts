@@ -12,6 +12,7 @@ export type { AdoptOptions } from "./host/foreign.js";
 export type {
   CollectionInfo,
   CollectionPhase,
+  CollectionPolicy,
   GarbageCollector,
   Generation,
   GenerationStats,

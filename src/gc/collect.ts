@@ -105,6 +105,7 @@ export class Collector {
       events.phase("clear");
 
       this.addStats(generation, collected);
+      trigger.collectionEnds(generation, collected, promotion.reachableCount);
       const result = { generation, collected, uncollectable: 0 };
       events.end(result);
       events.stop(result);

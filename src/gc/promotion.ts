@@ -54,6 +54,11 @@ export class Promotion {
     this.parts = parts;
   }
 
+  /** How many the last split looked at and found reachable. */
+  get reachableCount(): number {
+    return this.reachable;
+  }
+
   /**
    * Partition a generation that the younger ones have joined. After: what is reachable from outside is in CPython's order, in
    * this table or the next; what is not waits in the list for it, or to be freed at once. Runs user code (`traverse`) first.

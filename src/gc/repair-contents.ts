@@ -4,7 +4,7 @@
  * becomes null.
  */
 import { HeapCorruptionError } from "../memory/errors.js";
-import { IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT, IMAGE_SIDE_TYPES } from "../memory/image-layout.js";
+import { IMAGE_SIDE_MANY, IMAGE_SIDE_SHIFT } from "../memory/image-layout.js";
 import {
   type Address,
   CONTROL_TYPE_COUNT,

@@ -25,12 +25,12 @@ import {
   CONTROL_FOREIGN,
   CONTROL_GARBAGE,
   CONTROL_ROOT_COUNT,
-  CONTROL_THRESHOLDS,
   CONTROL_TRIGGER,
   CONTROL_TYPE_TABLE,
   CONTROL_TYPES_HAVE,
   CONTROL_USER_CODE,
   CONTROL_WEAKREFS,
+  CONTROL_YOUNG_THRESHOLD,
   FLAG_DYING,
   FLAG_FROZEN,
   FLAG_OBSERVED,
@@ -189,6 +189,6 @@ function resetControl(i32: Int32Array, rootCount: number, { foreign, pooled }: O
   for (let generation = 0; generation < 3; generation++)
     i32[CONTROL_COUNTS + generation] = Math.max(0, i32[CONTROL_COUNTS + generation]);
   i32[CONTROL_COLLECTING] = 0;
-  const isOn = i32[CONTROL_ENABLED] !== 0 && i32[CONTROL_THRESHOLDS] !== 0;
-  i32[CONTROL_TRIGGER] = isOn ? i32[CONTROL_THRESHOLDS] : INT32_MAX;
+  const isOn = i32[CONTROL_ENABLED] !== 0 && i32[CONTROL_YOUNG_THRESHOLD] !== 0;
+  i32[CONTROL_TRIGGER] = isOn ? i32[CONTROL_YOUNG_THRESHOLD] : INT32_MAX;
 }

@@ -39,6 +39,9 @@ export interface CollectionInfo {
 /** When `gc.callbacks` are called. */
 export type CollectionPhase = "start" | "stop";
 
+/** Who decides when to collect: CPython's rule, or that rule with numbers that follow what collections find. */
+export type CollectionPolicy = "python" | "adaptive";
+
 /** What `gc.getStats` says of one generation. */
 export interface GenerationStats {
   /** Collections of this generation. */
@@ -132,10 +135,28 @@ export class GarbageCollector {
     for (const [generation, value] of given.entries())
       if (value !== undefined) this.writable.trigger.setThreshold(generation, value);
   }
-  /** The three thresholds. */
+  /** The three thresholds, as they were set; also under the adaptive policy. */
   getThreshold(): readonly [number, number, number] {
     const { trigger } = this.core;
     return [trigger.threshold(0), trigger.threshold(1), trigger.threshold(2)];
+  }
+
+  /**
+   * Whether collections start exactly when CPython's do ("python", the default), or less often while they find nothing
+   * ("adaptive"). The thresholds are then where it starts from: generation 0 may grow to 1/64 of generation 2, its survivors
+   * may go there at once, and generation 2 may grow by a half, not a quarter, before it is collected. What is garbage is
+   * found all the same, later: see docs/worst-case.md for the bound. What was learned starts anew with each call, with
+   * `setThreshold`, and in a loaded heap.
+   * @throws InvalidArgumentError for another policy
+   */
+  setPolicy(policy: CollectionPolicy): void {
+    if (policy !== "python" && policy !== "adaptive")
+      throw new InvalidArgumentError(`A policy is "python" or "adaptive", got ${show(policy)}.`);
+    this.core.trigger.setAdaptive(policy === "adaptive");
+  }
+  /** The policy. */
+  getPolicy(): CollectionPolicy {
+    return this.core.trigger.isAdaptive ? "adaptive" : "python";
   }
 
   /**

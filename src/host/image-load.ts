@@ -369,6 +369,7 @@ function checkGc(gc: Partial<Metadata["gc"]> | undefined): void {
     typeof gc === "object" &&
     gc !== null &&
     typeof gc.enabled === "boolean" &&
+    (gc.policy === undefined || gc.policy === "python" || gc.policy === "adaptive") &&
     all(gc.thresholds, 3, isInt) &&
     all(gc.counts, 3, isCount) &&
     all(gc.longLived, 2, isCount) &&
@@ -404,6 +405,7 @@ function restore(image: Image, makeHeap: (memory: Memory) => Context): LoadedHea
 function restoreGc(context: Context, gc: Metadata["gc"]): void {
   const { trigger, memory } = context.core;
   for (const [generation, threshold] of gc.thresholds.entries()) trigger.setThreshold(generation, threshold);
+  trigger.setAdaptive(gc.policy === "adaptive");
   trigger.setEnabled(gc.enabled);
   memory.i32.set(gc.counts, CONTROL_COUNTS);
   [memory.i32[CONTROL_LONG_LIVED_TOTAL], memory.i32[CONTROL_LONG_LIVED_PENDING]] = gc.longLived;

@@ -40,6 +40,7 @@ import {
   WORD_BYTES,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
+import type { CollectionPolicy } from "./gc-module.js";
 import { SavedLines } from "./image-lines.js";
 import { describeTypes, type TypeEntry } from "./image-types.js";
 import { show } from "./schema.js";
@@ -65,6 +66,8 @@ export interface Metadata {
   readonly foreign: readonly ({ readonly value: string; readonly disposer: string } | null)[];
   readonly gc: {
     readonly enabled: boolean;
+    /** Images of before have none: "python". */
+    readonly policy?: CollectionPolicy;
     readonly thresholds: readonly number[];
     readonly byteThreshold: number;
     readonly counts: readonly number[];
@@ -141,6 +144,7 @@ function describe(context: Context, writer: ImageWriter, roots: Metadata["roots"
     foreign: writer.foreign.map((object) => foreign.nameOf(object, i32[object + FOREIGN_NUMBER])),
     gc: {
       enabled: core.trigger.isEnabled,
+      policy: core.trigger.isAdaptive ? "adaptive" : "python",
       thresholds: [...i32.subarray(CONTROL_THRESHOLDS, CONTROL_THRESHOLDS + 3)],
       byteThreshold: f64[CONTROL_BYTE_THRESHOLD >> 1],
       counts: [...i32.subarray(CONTROL_COUNTS, CONTROL_COUNTS + 3)],

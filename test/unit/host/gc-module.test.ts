@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   any,
   type Borrowed,
+  type CollectionPolicy,
   DEBUG,
   dict,
   f64,
@@ -131,6 +132,52 @@ describe("gc.setThreshold", () => {
       expect(gc.getThreshold()).toEqual([700, 10, 10]);
     }
     expect(messageOf("INVALID_ARGUMENT", () => gc.setThreshold(undefined as never))).toMatch(/got undefined/);
+  });
+});
+
+describe("gc.setPolicy", () => {
+  it("is CPython's rule unless the program asks for another", () => {
+    const { gc } = makeExactHeap();
+    expect(gc.getPolicy()).toBe("python");
+    gc.setPolicy("adaptive");
+    expect(gc.getPolicy()).toBe("adaptive");
+    gc.setPolicy("python");
+    expect(gc.getPolicy()).toBe("python");
+  });
+
+  it("adaptive collects less often while nothing is found, keeps the thresholds as they were set, and finds all garbage", () => {
+    const build = (policy: CollectionPolicy) => {
+      const heap = makeExactHeap();
+      heap.gc.setThreshold(10, 4, 2);
+      heap.gc.setPolicy(policy);
+      using nodes = heap.new(
+        list(Node),
+        Array.from({ length: 20_000 }, () => ({})),
+      );
+      for (let index = 0; index < 20_000; index++) nodes.push({ next: nodes.at(index) ?? null });
+      makeGarbage(heap, 20_000);
+      heap.gc.collect();
+      expect(heap.gc.getThreshold()).toEqual([10, 4, 2]);
+      const stats = heap.gc.getStats();
+      return {
+        collections: stats.reduce((sum, { collections }) => sum + collections, 0),
+        collected: stats.reduce((sum, { collected }) => sum + collected, 0),
+        nodes: nodes.length,
+      };
+    };
+    const [python, adaptive] = [build("python"), build("adaptive")];
+    expect(adaptive.collections).toBeLessThan(python.collections * 0.8);
+    expect([adaptive.collected, adaptive.nodes]).toEqual([python.collected, python.nodes]);
+    expect(python.collected).toBe(20_000);
+  });
+
+  it("takes one of the two", () => {
+    const heap = makeHeap();
+    for (const policy of ["Python", "", undefined, true] as never[])
+      expect(messageOf("INVALID_ARGUMENT", () => heap.gc.setPolicy(policy))).toMatch(
+        /^A policy is "python" or "adaptive", got /,
+      );
+    expect(heap.gc.getPolicy()).toBe("python");
   });
 });
 

@@ -510,6 +510,31 @@ describe("what belongs to JavaScript", () => {
   });
 });
 
+interface Description {
+  readonly roots: [string, number, unknown?][];
+  readonly gc: Record<string, unknown>;
+}
+
+/** The description of an image. */
+function description(bytes: Uint8Array): Description {
+  const length = new Int32Array(bytes.slice(16, 20).buffer)[0];
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(64, 64 + length)));
+}
+
+/** The same image with a part of its description changed, all checksums right. */
+function described(bytes: Uint8Array, change: (old: Description) => Partial<Description>): Uint8Array {
+  const old = description(bytes);
+  const text = new TextEncoder().encode(JSON.stringify({ ...old, ...change(old) }));
+  const words = Math.ceil(text.length / 4);
+  const front = 64 + Math.ceil(new Int32Array(bytes.slice(16, 20).buffer)[0] / 4) * 4;
+  const result = new Uint8Array(64 + words * 4 + bytes.length - front).fill(0x20);
+  result.set(bytes.subarray(0, 64));
+  result.set(text, 64);
+  result.set(bytes.subarray(front), 64 + words * 4);
+  new Int32Array(result.buffer)[4] = text.length;
+  return recompute(result);
+}
+
 describe("the collector", () => {
   it("goes on where it was: thresholds, counts, generations, what is frozen", async () => {
     const heap = makeHeap({ checks: "off" });
@@ -521,6 +546,7 @@ describe("the collector", () => {
     const young = heap.new(Node, { name: "young", next: middle });
     heap.gc.setThreshold(50, 6, 7);
     heap.gc.disable();
+    heap.gc.setPolicy("adaptive");
     heap.gc.setByteThreshold(1234);
     const { heap: loaded } = await travel(heap, young, { types: [Node], checks: "off" });
     const namesIn = (of: Heap) =>
@@ -532,9 +558,24 @@ describe("the collector", () => {
       gc.getCount(),
       gc.getStats(),
       gc.isEnabled(),
+      gc.getPolicy(),
       gc.getByteThreshold(),
     ];
     expect(state(loaded)).toEqual(state(heap));
+    expect(state(loaded)[4]).toBe("adaptive");
+  });
+
+  it("has CPython's policy where the image, an older one, names none; any other is refused", async () => {
+    const heap = makeHeap();
+    heap.gc.setPolicy("adaptive");
+    const bytes = heap.saveBytes();
+    const withPolicy = (policy: unknown) => described(bytes, ({ gc }) => ({ gc: { ...gc, policy } }));
+    const { heap: older } = await load(withPolicy(undefined));
+    expect(older.gc.getPolicy()).toBe("python");
+    for (const policy of ["eager", null, 1]) {
+      const { code, message } = await refusal(load(withPolicy(policy)));
+      expect([code, message]).toEqual(["IMAGE_INVALID", expect.stringContaining("the collector's numbers")]);
+    }
   });
 
   it("and a death, a callback or a literal under way refuses to save", () => {
@@ -793,27 +834,10 @@ describe("the lines that made the roots", () => {
   const every = { handles: { every: 1 } } as const;
   const isRecorded = { checks: every, maximumBytes: 8 << 20 };
 
-  /** The description of an image. */
-  function description(bytes: Uint8Array): { roots: [string, number, unknown?][] } {
-    const length = new Int32Array(bytes.slice(16, 20).buffer)[0];
-    return JSON.parse(new TextDecoder().decode(bytes.subarray(64, 64 + length)));
-  }
-
-  /** The same image with another line for its first root, all checksums right. */
   function withLine(bytes: Uint8Array, line: unknown): Uint8Array {
-    const old = description(bytes);
-    const [[name, address], ...others] = old.roots;
-    const text = new TextEncoder().encode(
-      JSON.stringify({ ...old, roots: [[name, address, line], ...others] }),
-    );
-    const words = Math.ceil(text.length / 4);
-    const front = 64 + Math.ceil(new Int32Array(bytes.slice(16, 20).buffer)[0] / 4) * 4;
-    const result = new Uint8Array(64 + words * 4 + bytes.length - front).fill(0x20);
-    result.set(bytes.subarray(0, 64));
-    result.set(text, 64);
-    result.set(bytes.subarray(front), 64 + words * 4);
-    new Int32Array(result.buffer)[4] = text.length;
-    return recompute(result);
+    return described(bytes, ({ roots: [[name, address], ...others] }) => ({
+      roots: [[name, address, line], ...others],
+    }));
   }
 
   it("travel with them: of the handle that was named, or of one that holds the object", async () => {
