@@ -20,7 +20,10 @@ function selfTimes({ nodes, samples, timeDeltas }) {
   const times = new Map();
   for (const [index, id] of samples.entries()) {
     const { functionName, url, lineNumber } = frames.get(id);
-    const file = url.split("/").pop().replace(/^chunk-\w+\.js$/, "ouroheap");
+    const file = url
+      .split("/")
+      .pop()
+      .replace(/^chunk-\w+\.js$/, "ouroheap");
     const name = `${functionName || "(anonymous)"}${file === "" ? "" : ` ${file}:${lineNumber + 1}`}`;
     times.set(name, (times.get(name) ?? 0) + Math.max(0, timeDeltas[index]));
   }
