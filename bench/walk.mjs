@@ -52,20 +52,28 @@ function make(heap, a, b, v) {
   return node;
 }
 
-function heapGraphs() {
+/** Give a node its children, and let go of the handles. */
+function link(node, left, right) {
+  node.a = left;
+  node.b = right;
+  if (left !== null) release(left);
+  if (right !== null) release(right);
+}
+
+function heapGraphs({ parentsFirst }) {
   const heap = Heap.create({ checks: CHECKS });
   makeHeapTypesHot(heap);
   const makeNode = (a, b, v) => make(heap, a, b, v);
-  return { heap, tree: buildTree(makeNode), list: buildList(makeNode) };
+  return { heap, tree: buildTree(makeNode, parentsFirst && link), list: buildList(makeNode) };
 }
 
-function views() {
-  const { tree, list } = heapGraphs();
+function views(options) {
+  const { tree, list } = heapGraphs(options);
   return stepsOf({ tree: () => tree.sum(), list: () => sumList(list) });
 }
 
-function raw() {
-  const { heap, tree, list } = heapGraphs();
+function raw(options) {
+  const { heap, tree, list } = heapGraphs(options);
   const { i32, f64, type, addressOf } = unsafe(heap);
   const node = type(Node);
   const a = node.offsetOf("a");
@@ -107,24 +115,34 @@ class PlainNode {
   }
 }
 
-function v8() {
+function v8({ parentsFirst }) {
   makePlainTypesHot();
   const makeNode = (a, b, v) => new PlainNode(a, b, v);
-  const tree = buildTree(makeNode);
+  const linkPlain = (node, left, right) => {
+    node.a = left;
+    node.b = right;
+  };
+  const tree = buildTree(makeNode, parentsFirst && linkPlain);
   const list = buildList(makeNode);
   return stepsOf({ tree: () => tree.sum(), list: () => sumList(list) });
 }
 
 // -- both ---------------------------------------------------------------------------------------
 
-/** A balanced tree, children before their parent. */
-function buildTree(makeNode) {
+/**
+ * A balanced tree, children before their parent. With `link` parents come first, and it gives them their children: no row
+ * measures that, but docs/performance.md says what it changes.
+ */
+function buildTree(makeNode, link) {
   let made = 0;
   function build(nodes) {
     if (nodes === 0) return null;
+    const node = link && makeNode(null, null, made++ + 0.5);
     const left = build((nodes - 1) >> 1);
     const right = build(nodes - 1 - ((nodes - 1) >> 1));
-    return makeNode(left, right, made++ + 0.5);
+    if (!link) return makeNode(left, right, made++ + 0.5);
+    link(node, left, right);
+    return node;
   }
   return build(NODES);
 }

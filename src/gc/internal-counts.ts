@@ -45,7 +45,9 @@ import type { TypeTable } from "../object/type.js";
 export interface InternalCounts {
   /** Count all references to and from tracked objects that are not frozen. */
   countAll(): void;
-  /** Count the references from these objects to these objects. */
+  /** Make an object a member, to which no reference has been counted yet. */
+  admit(object: Address): void;
+  /** Count the references from these members to members. */
   countMembers(members: Int32Array, count: number): void;
   /** References from members, by what the side byte of a member that is not yet judged says. */
   of(granule: number, seen: number): number;
@@ -112,9 +114,12 @@ export function createInternalCounts(
     side[0] = value;
   }
 
+  function admit(object: Address): void {
+    side[object >>> GRANULE_SHIFT] = SIDE_MEMBER;
+  }
+
   function countMembers(members: Int32Array, count: number): void {
     let flags = 0;
-    for (let index = 0; index < count; index++) side[members[index] >>> GRANULE_SHIFT] = SIDE_MEMBER;
     for (let index = 0; index < count; index++) {
       const object = members[index];
       const type = i32[object + HEADER_TYPE];
@@ -210,5 +215,5 @@ export function createInternalCounts(
     return i32[typeBase + ((typeWord & TYPE_ID_MASK) << TYPE_SHIFT) + TYPE_TRAVERSE];
   }
 
-  return { countAll, countMembers, of, isAnyObserved, clear, clearAll };
+  return { countAll, admit, countMembers, of, isAnyObserved, clear, clearAll };
 }

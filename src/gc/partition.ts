@@ -74,6 +74,8 @@ export function createPartition(
   let lateCount = 0;
   /** How many of them were taken out of their place in the table. */
   let lateMoved = 0;
+  /** Chunks all of whose objects look unreachable: if all are found late, nothing is left in them. */
+  let suspended: Address[] = [];
   /** From here on `late` objects stand in no table yet, because the heap had no chunk left; -1: none. */
   let unplacedFrom = -1;
 
@@ -83,10 +85,10 @@ export function createPartition(
     prepare(generations.entryCount(FULL));
     try {
       internal.countAll();
-      for (let chunk = generations.firstChunk(FULL); chunk !== 0; chunk = i32[chunk + CHUNK_NEXT])
-        objects += scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+      objects = scanTable();
       scanLate();
-      unreachable.sift();
+      unreachable.sift(lateCount);
+      if (unreachable.count === 0) generations.noteEmpty(suspended);
       const listing = unreachable.count * LISTING_SHARE > objects ? late : undefined;
       isDoomed = unplacedFrom < 0 && unreachable.canDieInBulk(watched, true, listing);
       if (!isDoomed) unreachable.clearSide((object) => generations.removeEntry(i32[object + HEADER_ENTRY]));
@@ -100,6 +102,20 @@ export function createPartition(
   }
 
   // -- scanning -------------------------------------------------------------------------------
+
+  /** The table as it stands now. @returns how many objects there are */
+  function scanTable(): number {
+    let objects = 0;
+    for (let chunk = generations.firstChunk(FULL), next = 0; chunk !== 0; chunk = next) {
+      next = i32[chunk + CHUNK_NEXT];
+      const before = unreachable.count;
+      const found = scan(chunk + CHUNK_ENTRIES, generations.entriesEnd(chunk));
+      objects += found;
+      // Where the late ones go there may be something in the last.
+      if (unreachable.count - before === found && next !== 0) suspended.push(chunk);
+    }
+    return objects;
+  }
 
   /**
    * One stretch of the table as it stood when the collection began. An object is reachable, as far as the scan has come, if
@@ -224,6 +240,7 @@ export function createPartition(
 
   function prepare(entryCount: number): void {
     lateCount = 0;
+    suspended = [];
     unreachable.prepare(entryCount);
     if (late.length < entryCount) late = new Int32Array(Math.max(entryCount, late.length * 2, 1024));
   }

@@ -36,9 +36,13 @@ export class UnreachableObjects {
       this.objects = new Int32Array(Math.max(capacity, this.objects.length * 2, 1024));
   }
 
-  /** The scan is over: keep only what nothing reached after all. */
-  sift(): void {
+  /** The scan is over: keep only what nothing reached after all. @param found how many of them something did reach */
+  sift(found: number): void {
     const { objects, side } = this;
+    if (found === this.count) {
+      this.count = 0;
+      return;
+    }
     let kept = 0;
     for (let index = 0; index < this.count; index++) {
       const object = objects[index];

@@ -89,7 +89,7 @@ export function createYoungPartition(
     try {
       internal.countMembers(members, count);
       reachable = scanLate(scan(count));
-      unreachable.sift();
+      unreachable.sift(lateCount);
       if (!unreachable.canDieInBulk(watched, false)) unreachable.clearSide();
       isSplit = true;
     } finally {
@@ -111,6 +111,7 @@ export function createYoungPartition(
     late = second;
   }
 
+  /** Copy the members out, and mark them as such: nothing throws before all are. @returns how many there are */
   function gather(first: Address, from: Address): number {
     const all = members;
     let count = 0;
@@ -118,7 +119,9 @@ export function createYoungPartition(
       const end = generations.entriesEnd(chunk);
       for (let entry = chunk === first ? from : chunk + CHUNK_ENTRIES; entry < end; entry++) {
         const object = i32[entry];
-        if (object !== 0) all[count++] = object;
+        if (object === 0) continue;
+        all[count++] = object;
+        internal.admit(object);
       }
     }
     return count;
@@ -162,10 +165,12 @@ export function createYoungPartition(
 
   /** Those found late, which may find others, are the tail. */
   function scanLate(inPlace: number): number {
+    const all = members;
+    const found = late;
     let reachable = inPlace;
     for (let index = 0; index < lateCount; index++) {
-      const object = late[index];
-      members[reachable++] = object;
+      const object = found[index];
+      all[reachable++] = object;
       visitReferents(object);
     }
     return reachable;

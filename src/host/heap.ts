@@ -4,7 +4,7 @@ import { verifyMemory } from "../gc/verify.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import { type Memory, reserveMemory } from "../memory/memory.js";
 import { plainLines, plainText } from "../memory/plain-text.js";
-import { Binder } from "./bind.js";
+import { Binder, type BoundType } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
 import { fromJS, toJS } from "./convert.js";
@@ -85,6 +85,9 @@ export class Heap implements Disposable {
     );
   };
   private readonly context: Context;
+  /** What `new` was last asked for, and its maker. */
+  private lastType: unknown = {};
+  private lastMake!: BoundType["make"];
 
   /** @param place where another thread has shared the memory: this thread's place among them, and its structs */
   private constructor(
@@ -181,9 +184,14 @@ export class Heap implements Disposable {
    * half-built stays behind. For a type that is new to the heap also HeapError "TOO_MANY_TYPES"
    */
   new<T extends ObjectType>(type: T, init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
-    const make =
-      this.context.binder.makers[(type as { "@ordinal"?: number } | null)?.["@ordinal"] as number] ??
-      this.bind(type);
+    const { makers } = this.context.binder;
+    let make = this.lastMake;
+    // A heap that has ended has no makers. Where many types meet, asking each for its number is a fifth of this call.
+    if (type !== this.lastType || makers.length === 0) {
+      make = makers[(type as { "@ordinal"?: number } | null)?.["@ordinal"] as number] ?? this.bind(type);
+      this.lastType = type;
+      this.lastMake = make;
+    }
     return make(type, init) as unknown as Handle<ReadOf<T> & Borrowed>;
   }
 

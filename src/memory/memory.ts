@@ -32,7 +32,9 @@ import {
 /** A window has to fit into one Uint8Array everywhere; strings are decoded through them. */
 const WINDOW_BYTES = 2 ** 30;
 const WINDOW_SHIFT = 28; // words
-const WINDOW_MASK = 2 ** WINDOW_SHIFT - 1;
+/** Written as a number: where it is asked for each string that is read, a power is a call. */
+const WINDOW_WORDS = 0x1000_0000;
+const WINDOW_MASK = WINDOW_WORDS - 1;
 const GRANULE_BYTES = WORD_BYTES << GRANULE_SHIFT;
 
 export class Memory {
@@ -68,7 +70,7 @@ export class Memory {
    */
   window(address: number, wordCount: number): Uint8Array | undefined {
     const index = address >>> WINDOW_SHIFT;
-    if ((address & WINDOW_MASK) + wordCount > 2 ** WINDOW_SHIFT) return undefined;
+    if ((address & WINDOW_MASK) + wordCount > WINDOW_WORDS) return undefined;
     this.windows[index] ??= this.makeWindow(index);
     return this.windows[index];
   }
@@ -77,7 +79,7 @@ export class Memory {
   *bytes(address: number, wordCount: number): IterableIterator<Uint8Array> {
     const end = address + wordCount;
     for (let from = address; from < end; ) {
-      const to = Math.min(end, (Math.floor(from / 2 ** WINDOW_SHIFT) + 1) * 2 ** WINDOW_SHIFT);
+      const to = Math.min(end, (Math.floor(from / WINDOW_WORDS) + 1) * WINDOW_WORDS);
       const start = this.windowOffset(from);
       yield this.window(from, to - from)!.subarray(start, start + (to - from) * WORD_BYTES);
       from = to;

@@ -136,7 +136,7 @@ export class Generations extends ChunkTables {
       }
       chunk = next;
     }
-    i32.fill(0, source, source + GENERATION_WORDS);
+    this.clearRecord(source);
     if (from === 0) this.packYoungAt = PACK_CHUNKS_MIN;
     this.refillReserve();
   }
@@ -171,7 +171,7 @@ export class Generations extends ChunkTables {
       this.freeChunk(chunk);
       chunk = next;
     }
-    i32.fill(0, record, record + GENERATION_WORDS);
+    this.clearRecord(record);
     if (generation === 0) this.packYoungAt = PACK_CHUNKS_MIN;
   }
 
@@ -222,6 +222,11 @@ export class Generations extends ChunkTables {
       }
       chunk = next;
     }
+  }
+
+  /** These chunks, none of them the open one, hold tombstones only: whoever looks for entries need not read them. */
+  noteEmpty(chunks: readonly Address[]): void {
+    for (const chunk of chunks) this.i32[chunk + CHUNK_USED] = 0;
   }
 
   /** Pack a generation of `size` objects if fewer than two thirds of its entries are live. @returns whether it was */
@@ -333,6 +338,11 @@ export class Generations extends ChunkTables {
     this.settled.unsettleAll(); // what only they refer to stands before them now
     for (const object of this.objects(PERMANENT)) this.i32[object + HEADER_TYPE] &= ~FLAG_FROZEN;
     this.merge(PERMANENT, 2);
+  }
+
+  /** Not by `fill`: of a shared array that is a call which costs more than a young collection has to spare. */
+  private clearRecord(record: number): void {
+    for (let word = record; word < record + GENERATION_WORDS; word++) this.i32[word] = 0;
   }
 
   /** Copy the live entries in [first, end) to the tail of a generation. */

@@ -23,6 +23,7 @@ function countIn({ core }: TestCore, internal: InternalCounts, generation: numbe
     return internal.clearAll;
   }
   const members = Int32Array.from(core.generations.objects(generation));
+  members.forEach(internal.admit);
   internal.countMembers(members, members.length);
   return () => internal.clear(members, members.length);
 }

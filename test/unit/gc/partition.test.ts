@@ -6,6 +6,7 @@ import { UnreachableObjects } from "../../../src/gc/unreachable.js";
 import { createYoungPartition } from "../../../src/gc/young-partition.js";
 import {
   type Address,
+  CHUNK_CAPACITY,
   CONTROL_RESERVE_CHUNK,
   HEADER_REFCOUNT,
   UNREACHABLE,
@@ -29,7 +30,7 @@ import { naivePartition } from "./naive-collector.js";
 
 interface Partition {
   /** In place: by the one for full collections for generation 2, else by that for parts of the heap. */
-  run(generation: number): void;
+  run(generation: number, watched?: "order" | "none"): void;
   placeUnreachable(packable: number): number;
 }
 
@@ -41,9 +42,9 @@ function partitionOf({ core }: TestCore, traversal = core.traversal): Partition 
   const full = createPartition(allocator, generations, traversal, types, internal, unreachable);
   const young = createYoungPartition(memory, generations, traversal, types, internal, unreachable);
   return {
-    run(generation) {
-      if (generation === 2) full.run("order");
-      else young.run(generation, generation, "order");
+    run(generation, watched = "order") {
+      if (generation === 2) full.run(watched);
+      else young.run(generation, generation, watched);
     },
     placeUnreachable: (packable) => unreachable.place(packable),
   };
@@ -226,6 +227,38 @@ describe("what a partition finds", () => {
       expect(heap.table(generation)).toEqual([c, d, b, a]);
     },
   );
+
+  /** Each refers to the one made before it, so that only the last tells the collector of all the others. */
+  function prependedList(heap: TestCore, length: number): Address[] {
+    const node = heap.struct("ref");
+    const nodes: Address[] = [];
+    for (let index = 0; index < length; index++) {
+      nodes.push(heap.newStruct(node, index === 0 ? null : ref(nodes[index - 1])));
+      if (index > 0) heap.drop(nodes[index - 1]);
+    }
+    return nodes;
+  }
+
+  it("leaves nothing to read in chunks whose objects were all found late", () => {
+    const heap = makeQuietCore(2 << 20);
+    const { generations } = heap.core;
+    const nodes = prependedList(heap, 5 * CHUNK_CAPACITY);
+    generations.merge(0, 2);
+    expect(unreachableIn(heap, 2)).toEqual([]);
+    expectOrder(heap.table(2), nodes.toReversed());
+    expect(generations.entryCount(2)).toBeLessThan(nodes.length + 2 * CHUNK_CAPACITY);
+  });
+
+  it("keeps what will be freed at once in its chunk until then", () => {
+    const heap = makeQuietCore(2 << 20);
+    const garbage = heap.newStruct(heap.struct("ref"));
+    heap.setField(garbage, 0, ref(garbage));
+    heap.drop(garbage);
+    const nodes = prependedList(heap, 3 * CHUNK_CAPACITY);
+    heap.core.generations.merge(0, 2);
+    partitionOf(heap).run(2, "none");
+    expectOrder(heap.table(2), [garbage, ...nodes.toReversed()]);
+  });
 
   it.each([0, 1, 2])(
     "is right for every number of references around what a byte can count: generation %i",

@@ -222,6 +222,12 @@ describe("heap.scope", () => {
   });
 });
 
+it("refuses what is no type, also as the first that it is asked for", () => {
+  const heap = makeHeap();
+  for (const type of [undefined, null, 0, {}])
+    messageOf("INVALID_ARGUMENT", () => heap.new(type as never, {} as never));
+});
+
 describe("a heap that is disposed", () => {
   it("ends with everything in it: each later use says so", () => {
     const heap = Heap.create({ maximumBytes: 1 << 20 });
@@ -250,6 +256,16 @@ describe("a heap that is disposed", () => {
       );
     heap[Symbol.dispose](); // twice does nothing
     scope[Symbol.dispose]();
+  });
+
+  it("does not read a literal of the type that it made last", () => {
+    const heap = Heap.create({ maximumBytes: 1 << 20 });
+    release(heap.new(Point, { x: 1 }));
+    heap[Symbol.dispose]();
+    const read = vi.fn(() => 2);
+    const literal = Object.defineProperty({}, "x", { get: read, enumerable: true });
+    messageOf("HEAP_DISPOSED", () => heap.new(Point, literal));
+    expect(read).not.toHaveBeenCalled();
   });
 
   it("is disposed by `using`", () => {
