@@ -264,7 +264,6 @@ export class Binder {
 
   /** The heap is shared from now on: every view asks for a guard, those made before too. */
   guardAll(): void {
-    this.makers.length = 0; // heap.new may remember one
     const types = this.byId.filter((type) => type !== undefined);
     const before = types.map((type) => type.replaceView());
     for (const type of types) this.views[type.id] = type.View;

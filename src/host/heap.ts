@@ -315,7 +315,9 @@ export class Heap implements Disposable {
    * @throws ShareError where there is no SharedArrayBuffer; HeapBusyError inside a collection or callback; OutOfMemoryError
    */
   share(options: ShareOptions = {}): HeapToken {
-    return share(this.context, options);
+    const token = share(this.context, options);
+    this.lastType = {}; // whose maker asks for no guard
+    return token;
   }
 
   /**
