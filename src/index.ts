@@ -30,6 +30,7 @@ export type { Checks, HeapOptions } from "./host/options.js";
 export { as, id, is, isA, refcount, release, retain, typeName } from "./host/ownership.js";
 export type { Parcel } from "./host/parcel.js";
 export type { Pool, PoolOptions, PoolStats } from "./host/pool.js";
+export type { HeapRepair } from "./host/repair-heap.js";
 export {
   any,
   bool,
@@ -53,6 +54,7 @@ export type { Scope } from "./host/scope.js";
 export type { AttachOptions, HeapToken } from "./host/share.js";
 export { finalizer, struct } from "./host/struct.js";
 export type * from "./host/types.js";
+export type { WatchableWorker } from "./host/watch.js";
 export type { WeakKeyDictionary, WeakObjectSet, WeakValueDictionary } from "./host/weak-containers.js";
 export type { WeakrefCallback, WeakrefModule } from "./host/weakref-module.js";
 export type { WeakReference } from "./host/weakref-view.js";

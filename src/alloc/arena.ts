@@ -64,6 +64,8 @@ export class Arenas {
     const { i32 } = this;
     let first = page;
     let length = i32[this.descriptor(page) + PAGE_RUN];
+    // First: a page is in use, whole and at its place in a run, or it does not say so (gc/repair.ts).
+    i32[this.descriptor(page) + PAGE_STATE] = PAGE_FREE_RUN;
     i32[CONTROL_PAGES_USED] -= length;
     const next = this.descriptor(page + length);
     if (page + length < i32[CONTROL_TOP_PAGE] && i32[next + PAGE_STATE] === PAGE_FREE_RUN) {
@@ -139,7 +141,8 @@ export class Arenas {
     return first;
   }
 
-  private linkFreeRun(page: number, length: number): void {
+  /** Make a run free that no bin holds: its ends say so, and it is in the bin of its length. It has no free neighbour. */
+  linkFreeRun(page: number, length: number): void {
     const { i32 } = this;
     const first = this.descriptor(page);
     const last = this.descriptor(page + length - 1);

@@ -170,7 +170,6 @@ export class Pages {
     const length = Math.ceil(words / PAGE_WORDS);
     const page = this.takeRun(length, words);
     const descriptor = this.arenas.descriptor(page);
-    i32[descriptor + PAGE_STATE] = PAGE_LARGE + kind;
     i32[descriptor + PAGE_USED] = 1;
     i32[descriptor + PAGE_CAPACITY] = 1;
     i32[descriptor + PAGE_BLOCK_WORDS] = length * PAGE_WORDS;
@@ -179,12 +178,29 @@ export class Pages {
       i32[block + HEADER_TYPE] = 0;
       i32[block + HEADER_SERIAL] = this.nextSerial();
     }
+    i32[descriptor + PAGE_STATE] = PAGE_LARGE + kind; // last, as in `format`
     for (const { watcher } of this.watches) watcher.taken(block, length * PAGE_WORDS);
     return block;
   }
 
   giveLarge(block: Address): void {
     this.arenas.giveRun(block >>> PAGE_SHIFT);
+  }
+
+  /**
+   * Make the list of available pages of every class anew, lowest page first, from the free lists of the pages. No class has
+   * blocks to hand out then. O(pages)
+   */
+  relist(firstPage: number, topPage: number): void {
+    const { i32 } = this;
+    i32.fill(0, CONTROL_CURRENT, CONTROL_AVAILABLE + CLASS_COUNT_ALL);
+    for (let page = topPage - 1; page >= firstPage; page--) {
+      const descriptor = this.arenas.descriptor(page);
+      const state = i32[descriptor + PAGE_STATE];
+      const kind = state & 0xff;
+      if (kind < PAGE_SMALL || kind >= PAGE_LARGE || i32[descriptor + PAGE_FREE_LIST] === 0) continue;
+      this.link(CONTROL_AVAILABLE + classIndex(kind - PAGE_SMALL, state >> 8), descriptor);
+    }
   }
 
   /** A fresh page of a class, with a free list of all its blocks; it is in no list. */
@@ -195,7 +211,6 @@ export class Pages {
     const descriptor = this.arenas.descriptor(page);
     const capacity = Math.floor(PAGE_WORDS / words);
     const first = page << PAGE_SHIFT;
-    i32[descriptor + PAGE_STATE] = (PAGE_SMALL + kind) | (sizeClass << 8);
     i32[descriptor + PAGE_FREE_LIST] = first;
     i32[descriptor + PAGE_USED] = 0;
     i32[descriptor + PAGE_CAPACITY] = capacity;
@@ -208,6 +223,8 @@ export class Pages {
       i32[block + HEADER_TYPE] = 0;
       i32[block + HEADER_SERIAL] = serial;
     }
+    // Last: a page in use is whole, wherever a thread may have ended (gc/repair.ts).
+    i32[descriptor + PAGE_STATE] = (PAGE_SMALL + kind) | (sizeClass << 8);
     return descriptor;
   }
 

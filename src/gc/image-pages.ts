@@ -2,13 +2,12 @@
  * Reading an image, the first half: its pages. Where they go, which blocks they have, and the free lists, which are made
  * anew. Nothing that an image says is believed, and every loop ends after as many steps as there are words in it.
  */
+import { Pages } from "../alloc/page.js";
 import { CLASS_WORDS, sizeClassOf } from "../alloc/size-class.js";
 import {
   type Address,
   CHUNK_WORDS,
-  CONTROL_AVAILABLE,
   CONTROL_FIRST_PAGE,
-  CONTROL_FREE_RUNS,
   CONTROL_PAGE_TABLE,
   CONTROL_PAGES_USED,
   CONTROL_TOP_PAGE,
@@ -34,17 +33,13 @@ import {
   PAGE_CONTINUATION,
   PAGE_DESCRIPTOR_SHIFT,
   PAGE_FREE_LIST,
-  PAGE_FREE_RUN,
   PAGE_LARGE,
-  PAGE_NEXT,
-  PAGE_PREVIOUS,
   PAGE_RUN,
   PAGE_SHIFT,
   PAGE_SMALL,
   PAGE_STATE,
   PAGE_USED,
   PAGE_WORDS,
-  SIZE_CLASS_COUNT_MAX,
   TYPE_ID_MASK,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
@@ -52,8 +47,8 @@ import { codeOf, isStart, startCode } from "./image-codes.js";
 import { refuse } from "./image-plain.js";
 import type { ImageColumns } from "./image-types.js";
 
-const CHUNKS_A_PAGE = PAGE_WORDS / CHUNK_WORDS;
-const CHUNK_PAGE_STATE = (PAGE_SMALL + KIND_STORAGE) | (sizeClassOf(CHUNK_WORDS) << 8);
+export const CHUNKS_A_PAGE = PAGE_WORDS / CHUNK_WORDS;
+export const CHUNK_PAGE_STATE = (PAGE_SMALL + KIND_STORAGE) | (sizeClassOf(CHUNK_WORDS) << 8);
 
 export class ImagePages {
   readonly first: number;
@@ -67,6 +62,7 @@ export class ImagePages {
   private readonly side: Uint8Array;
   private readonly runs: Int32Array;
   private readonly pageTable: Address;
+  private readonly allocation: Pages;
   /** By page: words of its blocks, and of all of them, where they are storage; else 0. */
   private readonly storageWords: Int32Array;
   private readonly storageEnd: Int32Array;
@@ -81,6 +77,7 @@ export class ImagePages {
     this.first = memory.i32[CONTROL_FIRST_PAGE];
     this.top = top;
     this.pageTable = memory.i32[CONTROL_PAGE_TABLE];
+    this.allocation = new Pages(memory, false);
     this.storageWords = new Int32Array(top);
     this.storageEnd = new Int32Array(top);
     this.chunks = new Int32Array(chunkCount);
@@ -125,7 +122,7 @@ export class ImagePages {
       const length = runs[run + IMAGE_RUN_LENGTH];
       for (; end < page && placed < this.chunks.length; placed += CHUNKS_A_PAGE)
         this.placeChunks(end++, placed);
-      if (page > end) this.placeFree(end, page - end);
+      if (page > end) this.allocation.arenas.linkFreeRun(end, page - end);
       this.placeRun(page, runs[run + IMAGE_RUN_STATE], length);
       end = page + length;
       used += length;
@@ -175,21 +172,6 @@ export class ImagePages {
       }
     }
     this.finishPage(descriptor, CHUNK_PAGE_STATE, free, used);
-  }
-
-  private placeFree(page: number, length: number): void {
-    const { i32 } = this;
-    const first = this.descriptor(page);
-    const last = this.descriptor(page + length - 1);
-    const bin = CONTROL_FREE_RUNS + 31 - Math.clz32(length);
-    const head = i32[bin];
-    i32[last + PAGE_STATE] = PAGE_FREE_RUN;
-    i32[last + PAGE_RUN] = length;
-    i32[first + PAGE_STATE] = PAGE_FREE_RUN;
-    i32[first + PAGE_RUN] = length;
-    i32[first + PAGE_NEXT] = head;
-    if (head !== 0) i32[head + PAGE_PREVIOUS] = first;
-    i32[bin] = first;
   }
 
   // -- blocks ---------------------------------------------------------------------------------
@@ -307,17 +289,7 @@ export class ImagePages {
       (this.first << PAGE_SHIFT) >>> GRANULE_SHIFT,
       (this.top << PAGE_SHIFT) >>> GRANULE_SHIFT,
     );
-    for (let page = i32[CONTROL_TOP_PAGE] - 1; page >= this.first; page--) {
-      const descriptor = this.descriptor(page);
-      const state = i32[descriptor + PAGE_STATE];
-      const isSmall = (state & 0xff) >= PAGE_SMALL && (state & 0xff) < PAGE_LARGE;
-      if (!isSmall || i32[descriptor + PAGE_FREE_LIST] === 0) continue;
-      const head = CONTROL_AVAILABLE + kindOf(state) * SIZE_CLASS_COUNT_MAX + (state >> 8);
-      const next = i32[head];
-      i32[descriptor + PAGE_NEXT] = next;
-      if (next !== 0) i32[next + PAGE_PREVIOUS] = descriptor;
-      i32[head] = descriptor;
-    }
+    this.allocation.relist(this.first, i32[CONTROL_TOP_PAGE]);
   }
 }
 
@@ -343,7 +315,7 @@ function checkTypeWord(
 }
 
 /** KIND_* of the blocks of a page. */
-function kindOf(state: number): number {
+export function kindOf(state: number): number {
   return (state & 0xff) - ((state & 0xff) >= PAGE_LARGE ? PAGE_LARGE : PAGE_SMALL);
 }
 

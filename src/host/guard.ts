@@ -90,25 +90,28 @@ export class Guard implements Disposable {
   /**
    * End it; doing so again has no effect.
    * @throws LockError LOCK_ORDER if a guard that was taken within this one is still open. This one is over all the same, and the lock is left
-   * with the last one. Guards of the asynchronous verbs may end in any order.
+   * with the last one. Guards of the asynchronous verbs may end in any order, and others before them.
    */
   [Symbol.dispose](): void {
     if (this.isOver) return;
     this.isOver = true;
     const { guards } = this;
-    const isNewest = guards.newest === this;
-    if (isNewest) {
-      let open = this.outer;
-      while (open?.isOver) open = open.outer;
-      guards.newest = open;
-    }
+    const isInOrder = guards.newest === this || this.isAsync || !this.hasOpenWithin();
+    while (guards.newest?.isOver) guards.newest = guards.newest.outer;
     guards.lock.leave();
-    if (isNewest || this.isAsync) return;
+    if (isInOrder) return;
     throw new LockError(
       "LOCK_ORDER",
       `This ${this.mode} guard was disposed of before a guard that was taken within it. The lock is held until that one is disposed of too. ` +
         "Bind guards with `using`: then they end in the right order.",
     );
+  }
+
+  /** Of a verb that blocks. */
+  private hasOpenWithin(): boolean {
+    let inner = this.guards.newest;
+    while (inner !== undefined && inner !== this && (inner.isOver || inner.isAsync)) inner = inner.outer;
+    return inner !== this;
   }
 }
 
@@ -160,7 +163,7 @@ async function takeAsync(guards: Guards, mode: GuardMode, options: LockOptions |
 }
 
 function readTimeout(options: LockOptions | undefined): number {
-  const timeout: unknown = options?.timeout ?? TIMEOUT_MS;
+  const timeout: unknown = options?.timeout === undefined ? TIMEOUT_MS : options.timeout;
   if (typeof timeout !== "number" || !(timeout >= 0))
     throw new InvalidArgumentError(
       `timeout must be a number of milliseconds of at least 0, or Infinity, got ${show(timeout)}.`,
@@ -190,7 +193,7 @@ function failure(
   if (outcome === "cannot block")
     return new LockError(
       "CANNOT_BLOCK",
-      `${describeHolders(guards)} This thread may not block, as a browser's main thread may not: use \`await heap.${verb}Async()\` here.`,
+      `${describe(guards, guards.lock.holders())} This thread may not block, as a browser's main thread may not: use \`await heap.${verb}Async()\` here.`,
     );
   return timedOut(guards, mode, timeoutMs);
 }
@@ -200,7 +203,7 @@ function timedOut(guards: Guards, mode: GuardMode, timeoutMs: number): LockTimeo
   const holders = lock.holders();
   const site = holders.map((thread) => threads.site(thread)).find((line) => line !== undefined);
   return new LockTimeoutError(
-    `The ${mode} lock was not to be had within ${timeoutMs} ms. ${describeHolders(guards)} End that guard earlier, or wait longer with { timeout }. ` +
+    `The ${mode} lock was not to be had within ${timeoutMs} ms. ${describe(guards, holders)} End that guard earlier, or wait longer with { timeout }. ` +
       "If its thread has ended, somebody has to say so: heap.watch(worker).",
     holders.map((thread) => threads.name(thread)),
     site,
@@ -208,13 +211,13 @@ function timedOut(guards: Guards, mode: GuardMode, timeoutMs: number): LockTimeo
 }
 
 /** Who holds the lock, and where each took it, as a sentence. */
-function describeHolders({ lock, threads }: Guards): string {
-  const holders = lock.holders().map((thread) => {
+function describe({ lock, threads }: Guards, holders: readonly number[]): string {
+  const each = holders.map((thread) => {
     const site = threads.site(thread);
     const name = thread === lock.thread ? `this thread (${threads.name(thread)})` : threads.name(thread);
     return site === undefined ? name : `${name} (at ${site})`;
   });
-  return holders.length === 0
+  return each.length === 0
     ? "Nobody holds the lock now: it passed from one to another."
-    : `The lock is held by ${holders.join(", ")}.`;
+    : `The lock is held by ${each.join(", ")}.`;
 }

@@ -28,6 +28,7 @@ import { imagePieces, type SaveOptions } from "./image-save.js";
 import { defaultChecks, type HeapOptions, readChecks, readLeakedHandles } from "./options.js";
 import { type Parcel, receive, send } from "./parcel.js";
 import { checkPoolOptions, Pool, type PoolOptions } from "./pool.js";
+import type { HeapRepair } from "./repair-heap.js";
 import { describe, foreignDescriptor, isObjectDescriptor, show } from "./schema.js";
 import { runInScope, Scope } from "./scope.js";
 import { type AttachOptions, attach, type HeapToken, requireSharing, share } from "./share.js";
@@ -45,6 +46,7 @@ import type {
   RequiredOf,
 } from "./types.js";
 import { addressOf, asView } from "./view.js";
+import { type WatchableWorker, watch } from "./watch.js";
 import { WeakrefModule } from "./weakref-module.js";
 
 /** A memory outside V8 with Python's garbage collection: make objects with `new`, and let their counts free them. */
@@ -66,6 +68,14 @@ export class Heap implements Disposable {
     const handles = count === 1 ? `a handle to a ${name} was` : `${count} handles to a ${name} were`;
     const what = when === "dropped" ? "dropped without release" : "not released before the heap ended";
     console.warn(`Ouroheap: ${handles} ${what}; made at\n  ${plainLines(madeAt).replaceAll("\n", "\n  ")}`);
+  };
+  /** Called under the lock after a thread has ended in the middle of a write and the heap was repaired. Default: console.warn. */
+  onRepair: (repair: HeapRepair) => void = ({ threads, kept, dropped, nulled, containers }) => {
+    const lost = containers.reduce((sum, one) => sum + one.lost, 0);
+    console.warn(
+      `Ouroheap: ${threads.map(plainText).join(" and ") || "a thread"} ended while it was changing the heap, which has been repaired: ${kept} objects ` +
+        `kept, ${dropped} dropped, ${nulled.length} references set to null, ${lost} items of containers lost.`,
+    );
   };
   private readonly context: Context;
 
@@ -317,6 +327,17 @@ export class Heap implements Disposable {
   /** The same as `lockShared` without blocking. Rejects with what `lock` throws. */
   async lockSharedAsync(options?: LockOptions): Promise<Guard> {
     return lockSharedAsync(this.guards, options);
+  }
+
+  /**
+   * Have the end of a worker reported to the heap: its handles are then released, and what it was writing is repaired. Without that a worker
+   * that ends under a guard blocks all others until they time out. In Node, Deno and Bun the worker's exit event tells, which a thread that
+   * blocks does not hear; in browsers a Web Lock does.
+   * @throws InvalidArgumentError for what is no running worker, ShareError
+   */
+  watch(worker: WatchableWorker): void {
+    this.context.requireAlive();
+    watch(requireSharing(this.context), worker, this.context.core.memory.i32);
   }
 
   private get guards(): Guards {

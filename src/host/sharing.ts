@@ -6,6 +6,7 @@ import type { Core } from "../gc/core.js";
 import { WrongThreadError } from "../memory/errors.js";
 import {
   type Address,
+  CONTROL_DAMAGED,
   CONTROL_ROOT_COUNT,
   CONTROL_THREADS,
   HEADER_REFCOUNT,
@@ -32,9 +33,11 @@ import { Guards } from "./guard.js";
 import { admitRead, type Guarding, requireReading, requireWriting } from "./guarded-view.js";
 import { readMail } from "./mail-reader.js";
 import { MAIL_FINALIZE, Mailbox } from "./mailbox.js";
+import { repairHeap } from "./repair-heap.js";
 import { publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
+import { introduce, watchAll } from "./watch.js";
 
 /** Releases that can wait in the memory. What comes beyond waits in JavaScript, and in this thread. */
 export const RING_WORDS = 1 << 14;
@@ -59,7 +62,15 @@ export class Sharing implements Guarding {
   private waitingSince = 0;
   /** Threads that have got mail from this one under the guard in force. */
   private readonly posted = new Set<number>();
-  private isClosed = false;
+  /** Threads whose end this one has reported, until it is dealt with. */
+  private readonly ended = new Set<number>();
+  /** This thread has the heap no more; `over` is then resolved. */
+  isOver = false;
+  readonly over: Promise<void>;
+  private endOver: () => void = () => {};
+  /** In a browser: whether every thread's end is waited for, and of which it is. */
+  watchesAll = false;
+  readonly watched = new Set<number>();
 
   /** @param level of the heap's checks */
   constructor(context: Context, thread: number, level: string) {
@@ -72,6 +83,9 @@ export class Sharing implements Guarding {
     this.guards = new Guards(this.lock, this.threads, level);
     this.record = this.threads.record(thread);
     this.roots = new ThreadRoots(this.core.allocator, this.record);
+    this.over = new Promise((resolve) => {
+      this.endOver = resolve;
+    });
   }
 
   /** From now on what others have left is done under each guard. */
@@ -79,6 +93,7 @@ export class Sharing implements Guarding {
     const { lock } = this;
     lock.onAcquire = (mode) => (mode === "exclusive" ? this.beginWriting() : syncTypes(this.context));
     lock.afterLeave = (mode) => this.afterLeave(mode);
+    introduce(this, this.record, this.i32);
     void this.listen();
   }
 
@@ -136,12 +151,18 @@ export class Sharing implements Guarding {
 
   /** Whether the end of a guard should be followed by a writer's turn. */
   private get owesTurn(): boolean {
-    if (this.late.length > 0 || this.roots.needsRoom) return true;
+    if (this.late.length > 0 || this.roots.needsRoom || this.hasEnded()) return true;
     if (this.waitingSince === 0) return false;
     const { i32, record } = this;
     const waiting = i32[record + THREAD_RING_TAIL] - Atomics.load(i32, record + THREAD_RING_HEAD);
     if (waiting === 0) this.waitingSince = 0;
     return waiting > WAITING_MAX || (waiting > 0 && performance.now() - this.waitingSince > WAITING_MS_MAX);
+  }
+
+  private hasEnded(): boolean {
+    for (const thread of this.ended) if (this.threads.state(thread) === THREAD_ENDED) return true;
+    this.ended.clear();
+    return false;
   }
 
   // -- types ----------------------------------------------------------------------------------
@@ -169,6 +190,8 @@ export class Sharing implements Guarding {
   /** Under the exclusive lock, before anything else: what others have left to be done. Runs finalizers and callbacks. */
   private beginWriting(): void {
     const { i32, threads } = this;
+    if (Atomics.load(i32, CONTROL_DAMAGED) !== 0) repairHeap(this);
+    if (this.watchesAll) watchAll(this, i32);
     syncTypes(this.context);
     if (this.roots.needsRoom) this.roots.makeRoom();
     for (let thread = 0; thread < THREADS_MAX; thread++) {
@@ -214,12 +237,13 @@ export class Sharing implements Guarding {
   private afterLeave(mode: GuardMode): void {
     for (const thread of this.posted) new Mailbox(this.core, this.threads.record(thread)).ring();
     this.posted.clear();
-    if (mode === "shared" && !this.isClosed && this.owesTurn) this.takeTurn();
+    if (mode === "shared" && !this.isOver && this.owesTurn) this.takeTurn();
   }
 
   /** Now if the lock is free; otherwise when it is. */
   private takeTurn(): void {
     const { lock } = this;
+    if (lock.mode === "shared") return; // the end of the guard is followed by one
     if (lock.try("exclusive")) lock.leave();
     else
       lock.lockAsync("exclusive", Number.POSITIVE_INFINITY).then(
@@ -267,7 +291,7 @@ export class Sharing implements Guarding {
     const { i32, lock } = this;
     const waitAsync = (Atomics as { waitAsync?: WaitAsync }).waitAsync;
     const mailbox = new Mailbox(this.core, this.record);
-    while (waitAsync !== undefined && !this.isClosed) {
+    while (waitAsync !== undefined && !this.isOver) {
       const seen = mailbox.bell();
       if (!mailbox.isEmpty && lock.mode === "none") {
         try {
@@ -298,6 +322,15 @@ export class Sharing implements Guarding {
     return true;
   }
 
+  // -- the end of other threads -------------------------------------------------------------------
+
+  /** A thread has ended: what it had of the lock is free, and a writer's turn takes its handles away, or repairs the heap. */
+  reportEnd(thread: number): void {
+    if (this.isOver || this.threads.end(thread, this.lock) === undefined) return;
+    this.ended.add(thread);
+    this.takeTurn();
+  }
+
   // -- begin and end --------------------------------------------------------------------------
 
   /** Take what a thread needs of the heap's memory. @throws OutOfMemoryError */
@@ -318,7 +351,8 @@ export class Sharing implements Guarding {
 
   /** This thread leaves: nothing is listened for any more. */
   stop(): void {
-    this.isClosed = true;
+    this.isOver = true;
+    this.endOver();
     new Mailbox(this.core, this.record).ring();
   }
 

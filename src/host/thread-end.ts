@@ -24,6 +24,9 @@ import { forEachRoot } from "../object/roots.js";
 import { holdsObject, Mailbox, threadOf } from "./mailbox.js";
 import type { Sharing } from "./sharing.js";
 
+/** Words of a record that lead to storage of the thread's. */
+export const THREAD_STORAGE = [THREAD_ROOTS, THREAD_RING, THREAD_MAIL] as const;
+
 /**
  * References from outside that no table explains are those of handles that were made before `share()`: enter them for the thread
  * that has shared the heap. O(heap), once.
@@ -66,20 +69,26 @@ export function endThread(sharing: Sharing, thread: number): void {
   const held: [object: Address, count: number][] = [];
   forEachRoot(i32, record, (object, count) => held.push([object, count]));
   const mailed = new Mailbox(core, record).takeAll().filter(({ kind }) => holdsObject(kind));
-  for (const word of [THREAD_ROOTS, THREAD_RING, THREAD_MAIL]) {
+  for (const word of THREAD_STORAGE) {
     if (i32[record + word] !== 0) core.allocator.free(i32[record + word]);
     i32[record + word] = 0;
   }
-  forgetFunctions(core, thread);
-  for (let id = 1; id < core.types.count; id++)
-    i32[core.types.descriptor(id) + TYPE_THREADS] &= ~(1 << thread);
-  sharing.threads.free(thread);
+  forgetThread(sharing, thread);
   for (const { first } of mailed) core.counts.decref(first);
   for (const [object, count] of held)
     for (let index = 0; index < count; index++) {
       i32[CONTROL_ROOT_COUNT]--;
       core.counts.decref(object);
     }
+}
+
+/** The rest of it, after which the record may be another thread's. */
+export function forgetThread({ context, threads }: Sharing, thread: number): void {
+  const { core } = context;
+  forgetFunctions(core, thread);
+  for (let id = 1; id < core.types.count; id++)
+    core.memory.i32[core.types.descriptor(id) + TYPE_THREADS] &= ~(1 << thread);
+  threads.free(thread);
 }
 
 /** Its number will be another thread's: nothing may lead to what it knew by numbers of its own. */

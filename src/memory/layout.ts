@@ -514,7 +514,10 @@ export const IMAGE_ANY = 31;
  */
 export const IMAGE_SIDE_CLAIMED = 1;
 export const IMAGE_SIDE_SHIFT = 2;
-export const IMAGE_SIDE_MANY = 63 << IMAGE_SIDE_SHIFT;
+export const IMAGE_SIDE_TYPES = 64;
+export const IMAGE_SIDE_MANY = (IMAGE_SIDE_TYPES - 1) << IMAGE_SIDE_SHIFT;
+/** A repair has the same side bytes; this bit of an object's: it was found in the table of a generation. */
+export const REPAIR_SIDE_LISTED = 1;
 
 /** Types as the reader of an image has them (gc/image-types.ts), by type id. */
 export const IMAGE_TYPE_SHIFT = 3;

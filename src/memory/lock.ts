@@ -191,21 +191,24 @@ export class HeapLock {
   private tryEnter(mode: GuardMode, isImpatient: boolean): boolean {
     if (mode === "exclusive") {
       if (!this.tryExclusive(isImpatient)) return false;
-    } else if (!this.isDamaged()) {
+    } else {
       if (!this.tryShared(isImpatient)) return false;
       if (this.isDamaged()) {
-        // Since the look at it.
         this.leaveShared();
-        return false;
+        return this.tryRepair(isImpatient);
       }
-    } else {
-      // What a dead writer has left is no reading matter: write first, which repairs it.
-      if (!this.tryExclusive(isImpatient)) return false;
-      this.begin("exclusive");
-      this.leave();
-      if (!this.tryShared(isImpatient)) return false;
     }
     this.begin(mode);
+    return true;
+  }
+
+  /** A reader of a damaged heap writes first: whoever gets the exclusive lock repairs what a dead writer has left. */
+  private tryRepair(isImpatient: boolean): boolean {
+    if (!this.tryExclusive(isImpatient)) return false;
+    this.begin("exclusive");
+    this.leave();
+    if (!this.tryShared(isImpatient)) return false;
+    this.begin("shared");
     return true;
   }
 
@@ -304,10 +307,8 @@ export class HeapLock {
     const events = atomics.load(i32, CONTROL_LOCK_EVENTS);
     const isImpatient = wait.wasFree && wait.hasSleptOut && events === wait.events;
     wait.events = events;
-    if (this.mode === "none" ? this.tryEnter(wait.mode, isImpatient) : this.mayEnterAgain(wait.mode)) {
-      wait.hasEntered = true;
-      return "entered";
-    }
+    wait.hasEntered = this.tryWaiting(wait.mode, isImpatient);
+    if (wait.hasEntered) return "entered";
     if (signal?.aborted) return "aborted";
     const leftMs = wait.deadlineMs - this.now();
     if (leftMs <= 0) return "timed out";
@@ -318,9 +319,12 @@ export class HeapLock {
     return undefined;
   }
 
-  /** For a wait that began before this thread got the lock otherwise. */
-  private mayEnterAgain(mode: GuardMode): boolean {
-    return !(mode === "exclusive" && this.mode === "shared") && this.enterAgain(mode);
+  private tryWaiting(mode: GuardMode, isImpatient: boolean): boolean {
+    // An asynchronous wait may go on when this thread has got the lock otherwise.
+    if (this.mode !== "none") return (mode === "shared" || this.mode === mode) && this.enterAgain(mode);
+    // Looked at before: readers that entered and left would wake each other without end.
+    if (mode === "shared" && this.isDamaged()) return this.tryRepair(isImpatient);
+    return this.tryEnter(mode, isImpatient);
   }
 
   /** @returns undefined where a thread may not block: a browser's main thread */

@@ -29,6 +29,7 @@ import {
   TABLE_USED,
   TABLE_WEAKREFS,
   TAG_EMPTY,
+  TAG_NULL,
   TAG_STRING,
   TYPE_ITEM_SLOT,
   TYPE_KEY_SLOT,
@@ -131,12 +132,17 @@ export class HashTables {
     const mask = i32[table + TABLE_MASK];
     const index = i32[table + TABLE_STORAGE];
     const used = i32[table + TABLE_USED];
+    const entry = index + mask + 1 + used * words;
     let probe = hash & mask;
     while (i32[index + probe] > INDEX_FREE) probe = (probe + 1) & mask;
+    // What the block held before is no value, wherever a thread may end.
+    if (words > ENTRY_VALUE) {
+      i32[entry + ENTRY_VALUE] = 0;
+      i32[entry + ENTRY_VALUE + 1] = TAG_NULL;
+    }
     i32[index + probe] = indexWord(hash, mask, used + 1);
     i32[table + TABLE_USED] = used + 1;
     i32[table + TABLE_SIZE]++;
-    const entry = index + mask + 1 + used * words;
     i32[entry + 1] = hash;
     return entry;
   }

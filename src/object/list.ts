@@ -10,6 +10,7 @@ import {
   LIST_CAPACITY,
   LIST_ITEMS,
   LIST_LENGTH,
+  TAG_NULL,
   TYPE_ITEM_SLOT,
 } from "../memory/layout.js";
 import type { Objects } from "./objects.js";
@@ -62,8 +63,11 @@ export class Lists {
     const words = this.itemWords(list);
     const items = i32[list + LIST_ITEMS];
     const gap = items + index * words;
-    if (index < length) i32.copyWithin(gap + words, gap, items + length * words);
+    const end = items + length * words;
+    // First one item more, which is null: so none is missing, and none is what the block held before, wherever a thread ends.
+    i32[end + words - 1] = words === 2 ? TAG_NULL : 0;
     i32[list + LIST_LENGTH] = length + 1;
+    if (index < length) i32.copyWithin(gap + words, gap, end);
     return gap;
   }
 
@@ -98,9 +102,11 @@ export class Lists {
     const words = slotWords(slot);
     const old = i32[list + LIST_ITEMS];
     const oldLength = i32[list + LIST_LENGTH];
+    // At no time longer than the items that it has, wherever a thread may end.
+    if (length < oldLength) i32[list + LIST_LENGTH] = length;
     i32[list + LIST_ITEMS] = items;
-    i32[list + LIST_LENGTH] = length;
     i32[list + LIST_CAPACITY] = items === 0 ? 0 : Math.floor(this.allocator.blockWords(items) / words);
+    i32[list + LIST_LENGTH] = length;
     if (old === 0) return;
     if (holdsReference(slot))
       for (let index = oldLength - 1; index >= 0; index--) this.counts.decrefSlot(slot, old + index * words);
@@ -122,9 +128,10 @@ export class Lists {
       }
       return;
     }
-    this.allocator.free(i32[list + LIST_ITEMS]);
+    const old = i32[list + LIST_ITEMS];
     i32[list + LIST_ITEMS] = 0;
     i32[list + LIST_CAPACITY] = 0;
+    this.allocator.free(old);
   }
 
   /** Drop all items; the list looks empty while they die. */
@@ -150,11 +157,9 @@ export class Lists {
     const { i32 } = this;
     const words = this.itemWords(list);
     const old = i32[list + LIST_ITEMS];
-    if (old !== 0) {
-      i32.copyWithin(storage, old, old + i32[list + LIST_LENGTH] * words);
-      this.allocator.free(old);
-    }
+    if (old !== 0) i32.copyWithin(storage, old, old + i32[list + LIST_LENGTH] * words);
     i32[list + LIST_ITEMS] = storage;
     i32[list + LIST_CAPACITY] = Math.floor(this.allocator.blockWords(storage) / words);
+    if (old !== 0) this.allocator.free(old);
   }
 }

@@ -136,6 +136,27 @@ export class Parcels {
     i32[table + PARCELS_FREE] = slot + 1;
   }
 
+  /** Make the list of free slots anew: a thread may have ended while it was changed. A slot without an object is free. */
+  relink(): void {
+    const { i32 } = this;
+    const table = i32[CONTROL_PARCELS];
+    if (table === 0) return;
+    let free = 0;
+    let count = 0;
+    for (let slot = i32[table + PARCELS_SLOTS] - 1; slot >= 0; slot--) {
+      const at = slotAddress(table, slot);
+      if (i32[at + PARCEL_OBJECT] !== 0) {
+        count++;
+        continue;
+      }
+      i32[at + PARCEL_SITE] = 0;
+      i32[at + PARCEL_NEXT] = free;
+      free = slot + 1;
+    }
+    i32[table + PARCELS_FREE] = free;
+    i32[table + PARCELS_COUNT] = count;
+  }
+
   private grow(slots: number): void {
     const { i32, allocator } = this;
     const more = Math.min(SLOTS_MAX, Math.max(SLOTS_MIN, slots * 2));

@@ -129,6 +129,15 @@ export class TestCore {
       });
   }
 
+  /** The same types and owners over another core, of this memory or of a copy. */
+  over(core: Core): TestCore {
+    const other = new TestCore(core, false);
+    for (const [name, id] of this.typeIds) other.typeIds.set(name, id);
+    for (const [id, place] of this.places) other.places.set(id, place);
+    for (const [object, count] of this.roots) other.roots.set(object, count);
+    return other;
+  }
+
   // -- types ------------------------------------------------------------------------------------
 
   /** A struct whose fields are visited in the order given. */
@@ -277,7 +286,7 @@ export class TestCore {
   }
 
   /** Note that the test owns one reference more. */
-  private owned(object: Address): Address {
+  owned(object: Address): Address {
     this.roots.set(object, (this.roots.get(object) ?? 0) + 1);
     this.i32[CONTROL_ROOT_COUNT]++;
     return object;

@@ -1,0 +1,136 @@
+/** After a thread has ended in the middle of a write: what the living hold, the repair, and what is told of it. */
+import type { Core } from "../gc/core.js";
+import { repair } from "../gc/repair.js";
+import type { RepairReport } from "../gc/repair-report.js";
+import { externalReferences } from "../gc/roots.js";
+import {
+  type Address,
+  CONTROL_DAMAGED,
+  CONTROL_PARCELS,
+  CONTROL_THREADS,
+  HEADER_TYPE,
+  THREAD_ATTACHED,
+  THREAD_ENDED,
+  THREAD_IS_BASED,
+  THREADS_MAX,
+  TYPE_ID_MASK,
+  WORD_BYTES,
+} from "../memory/layout.js";
+import { forEachParcel, Parcels } from "../object/parcels.js";
+import { forEachRoot } from "../object/roots.js";
+import { holdsObject, MAIL_DISPOSE, MAIL_FORGET, Mailbox, threadOf } from "./mailbox.js";
+import { dropMissingItems } from "./repair-items.js";
+import { syncTypes } from "./shared-types.js";
+import type { Sharing } from "./sharing.js";
+import { forgetThread, THREAD_STORAGE } from "./thread-end.js";
+
+/** What a repair has found, for `heap.onRepair`. */
+export interface HeapRepair {
+  /** Names of the threads that have ended. */
+  readonly threads: readonly string[];
+  /** Objects that the living threads reach. */
+  readonly kept: number;
+  /** Objects that they do not reach, which are gone: what the thread held alone, was making or was ending. */
+  readonly dropped: number;
+  /** References that led nowhere and are null now: the objects that have them. */
+  readonly nulled: readonly { readonly typeName: string; readonly id: number }[];
+  /** Lists, dicts and sets that had to be made consistent, and how many items or entries each has lost by that. */
+  readonly containers: readonly {
+    readonly typeName: string;
+    readonly id: number;
+    readonly change: "emptied" | "shortened" | "rebuilt";
+    readonly lost: number;
+  }[];
+  /** Weak references whose target is gone, and whose callback was not called. */
+  readonly weakReferences: number;
+}
+
+/** Under the exclusive lock, before anything else. Calls `heap.onRepair`. @throws HeapCorruptionError */
+export function repairHeap(sharing: Sharing): void {
+  const { context, threads } = sharing;
+  const { core } = context;
+  const { i32 } = core.memory;
+  const ended = threadsOf(sharing, THREAD_ENDED);
+  const names = ended.map((thread) => threads.name(thread));
+  const roots = rootsOfLiving(core, sharing);
+  // The storage of those that have ended is nobody's: the repair frees what nobody keeps.
+  for (const thread of ended) for (const word of THREAD_STORAGE) i32[threads.record(thread) + word] = 0;
+  const report = repair(core.memory, roots, kept(core, sharing));
+  new Parcels(core.allocator).relink();
+  for (const thread of ended) forgetThread(sharing, thread);
+  syncTypes(context);
+  const containers = [...report.containers, ...dropMissingItems(context)];
+  Atomics.store(i32, CONTROL_DAMAGED, 0);
+  tellOwners(sharing, report);
+  const info = describe(sharing, names, { ...report, containers });
+  context.callBack("heap.onRepair", () => context.heap.onRepair(info));
+}
+
+function threadsOf({ threads }: Sharing, state: number): number[] {
+  return Array.from({ length: THREADS_MAX }, (_, thread) => thread).filter(
+    (thread) => threads.state(thread) === state,
+  );
+}
+
+/** What handles and mails of living threads hold, and parcels. */
+function rootsOfLiving(core: Core, sharing: Sharing): Map<Address, number> {
+  const { i32 } = core.memory;
+  const { threads } = sharing;
+  const roots = new Map<Address, number>();
+  const add = (object: Address, count: number) => roots.set(object, (roots.get(object) ?? 0) + count);
+  const living = threadsOf(sharing, THREAD_ATTACHED);
+  for (const thread of living) {
+    const record = threads.record(thread);
+    forEachRoot(i32, record, add);
+    for (const { kind, first } of new Mailbox(core, record).all()) if (holdsObject(kind)) add(first, 1);
+  }
+  forEachParcel(i32, (object) => add(object, 1));
+  // Nobody else has written yet but to look for the roots that are in no table, which changes no object.
+  if (!living.every((thread) => i32[threads.record(thread) + THREAD_IS_BASED] !== 0))
+    for (const { object, count } of externalReferences(core))
+      if (count > (roots.get(object) ?? 0)) roots.set(object, count);
+  for (const [object, count] of roots) if (count <= 0) roots.delete(object);
+  return roots;
+}
+
+/** Storage that is no object's, and strings that no object holds. */
+function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Address> {
+  yield i32[CONTROL_THREADS];
+  if (i32[CONTROL_PARCELS] !== 0) yield i32[CONTROL_PARCELS];
+  for (const thread of threadsOf(sharing, THREAD_ATTACHED))
+    for (const word of THREAD_STORAGE) {
+      const storage = i32[sharing.threads.record(thread) + word];
+      if (storage !== 0) yield storage;
+    }
+  const sites: Address[] = [];
+  forEachParcel(i32, (_, site) => site !== 0 && sites.push(site));
+  yield* sites;
+}
+
+/** Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. */
+function tellOwners(sharing: Sharing, { droppedForeign, droppedCallbacks }: RepairReport): void {
+  const { foreign, callbacks } = sharing.context;
+  for (const number of droppedForeign)
+    if (threadOf(number) === sharing.thread) foreign.endPosted(number);
+    else sharing.post(threadOf(number), MAIL_DISPOSE, number);
+  for (const number of droppedCallbacks)
+    if (threadOf(number) === sharing.thread) callbacks.forget(number);
+    else sharing.post(threadOf(number), MAIL_FORGET, number);
+}
+
+function describe({ context }: Sharing, threads: readonly string[], report: RepairReport): HeapRepair {
+  const { binder, core } = context;
+  const place = (object: Address) => ({
+    typeName:
+      binder.typeOfId(core.memory.i32[object + HEADER_TYPE] & TYPE_ID_MASK)?.text ?? "an unknown type",
+    id: object * WORD_BYTES,
+  });
+  return {
+    threads,
+    kept: report.objectsKept,
+    dropped: report.objectsDropped,
+    nulled: report.nulled.map(({ object }) => place(object)),
+    containers: report.containers.map(({ object, change, lost }) => ({ ...place(object), change, lost })),
+    weakReferences: report.cutWeakrefs.length,
+  };
+}
