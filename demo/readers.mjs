@@ -25,6 +25,11 @@ export class Reader {
     return (await answer)[0];
   }
 
+  /** Have its end reported to a shared heap: a thread that fails under a guard then blocks nobody. */
+  reportEndTo(heap) {
+    heap.watch(this.#worker);
+  }
+
   stop() {
     return this.#worker.terminate();
   }

@@ -53,6 +53,7 @@ async function share(heap, { root, nodeCount }, parsed, readers) {
   const token = heap.share();
   let firstMs = 0;
   for (const [index, reader] of readers.entries()) {
+    reader.reportEndTo(heap);
     const parcel = underGuard(heap, () => heap.send(root));
     const { end, atMs } = await reader.ask("attach", { token, parcel, name: `reader ${index + 1}` });
     if (end !== parsed.end) throw new Error(`A thread read ${end} instead of ${parsed.end}.`);

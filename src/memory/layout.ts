@@ -165,6 +165,8 @@ export const CONTROL_PARCELS = 113;
 export const CONTROL_TYPES_HAVE = 114;
 /** Shared heaps: a number of its own, by which a thread knows that it has attached it already. */
 export const CONTROL_HEAP_ID = 115;
+/** One past the highest number that a thread has had. */
+export const CONTROL_THREADS_END = 116;
 export const TYPES_HAVE_TUPLES = 1;
 export const TYPES_HAVE_DICTS = 2;
 export const TYPES_HAVE_FINALIZERS = 4;

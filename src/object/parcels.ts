@@ -129,7 +129,7 @@ export class Parcels {
   private free(table: Address, slot: number): void {
     const { i32 } = this;
     const at = slotAddress(table, slot);
-    i32[at + PARCEL_SERIAL] = (i32[at + PARCEL_SERIAL] + 1) & 0x7fffffff;
+    this.raiseSerial(at);
     i32[at + PARCEL_OBJECT] = 0;
     i32[at + PARCEL_SITE] = 0;
     i32[at + PARCEL_NEXT] = i32[table + PARCELS_FREE];
@@ -149,12 +149,19 @@ export class Parcels {
         count++;
         continue;
       }
+      // Emptied by a reader: the number of its parcel must not be that of the next one.
+      if (i32[at + PARCEL_SITE] !== 0) this.raiseSerial(at);
       i32[at + PARCEL_SITE] = 0;
       i32[at + PARCEL_NEXT] = free;
       free = slot + 1;
     }
     i32[table + PARCELS_FREE] = free;
+    i32[table + PARCELS_EMPTIED] = 0;
     i32[table + PARCELS_COUNT] = count;
+  }
+
+  private raiseSerial(slot: Address): void {
+    this.i32[slot + PARCEL_SERIAL] = (this.i32[slot + PARCEL_SERIAL] + 1) & 0x7fffffff;
   }
 
   private grow(slots: number): void {
