@@ -5,7 +5,8 @@
  *     tables  syntax  estree  load            the store: names, node types, from the parser's tree to ours
  *     heap-store  plain-store                 where nodes are made
  *     query  lint-rule                        what is done with them
- *     story  compare                          what is told
+ *     story  compare  threads                 what is told
+ *     readers  reader  replace                what threads do
  *     print  progress  measure
  */
 import { Heap, OutOfMemoryError } from "ouroheap";
@@ -15,14 +16,15 @@ import { InputError, readInput } from "./input.mjs";
 import { HELP, readOptions, UsageError } from "./options.mjs";
 import { count, heading, megabytes, milliseconds, text } from "./print.mjs";
 import { tellStory } from "./story.mjs";
+import { tellOfThreads } from "./threads.mjs";
 
-function main() {
-  const { path, isVerifying, isHelpWanted } = readOptions(process.argv.slice(2));
+async function main() {
+  const { path, threads, isVerifying, isHelpWanted } = readOptions(process.argv.slice(2));
   if (isHelpWanted) process.stdout.write(HELP);
-  else run(readInput(path), isVerifying);
+  else await run(readInput(path), threads, isVerifying);
 }
 
-function run(input, isVerifying) {
+async function run(input, threads, isVerifying) {
   introduce(input);
   // The default outside production. Act 3 needs it anywhere: it keeps the lines where handles are made.
   const heap = Heap.create({ checks: "handles" });
@@ -30,7 +32,8 @@ function run(input, isVerifying) {
     const check = isVerifying ? () => verify(heap) : () => {};
     tellStory({ heap, input, check });
     compare(heap, input);
-    requireEmpty(heap);
+    if (threads > 0) await tellOfThreads({ heap, input, check }, threads);
+    requireEmpty(heap, threads > 0);
   } finally {
     heap[Symbol.dispose]();
   }
@@ -48,10 +51,12 @@ function introduce({ name, text: source }) {
 }
 
 /** Nothing may be left behind. @throws Error, HeapCorruptionError */
-function requireEmpty(heap) {
+function requireEmpty(heap, isShared) {
+  const guard = isShared ? heap.lock() : undefined;
   const left = heap.gc.getObjects().length;
   if (left !== 0) throw new Error(`${count(left)} objects were left in the heap.`);
   verify(heap);
+  guard?.[Symbol.dispose]();
 }
 
 function conclude() {
@@ -75,7 +80,7 @@ process.stdout.on("error", (error) => {
 });
 
 try {
-  main();
+  await main();
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -9,6 +9,11 @@ export function timed(work) {
   return { result, ms: performance.now() - startMs };
 }
 
+/** Milliseconds of a clock that all threads of the process have. */
+export function clockMs() {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
 /** The least of several runs: what the work takes when nothing comes between. */
 export function best(rounds, measure) {
   return Math.min(...Array.from({ length: rounds }, measure));

@@ -100,6 +100,49 @@ test("JSON: the commonest keys", () => {
   expect(stdout).toMatch(/objects left in the heap +0\n/);
 });
 
+describe("with threads", () => {
+  const SPEED = "[\\d,]+ +nodes a millisecond";
+  const sixth = (stdout: string) => stdout.split(/\n\n(?=\d\. )/)[6];
+
+  test("two ask while the tree is replaced, every answer is right, and nothing is left", () => {
+    const { status, stdout, stderr } = run(fixture("small.mjs"), "--threads", "2", "--verify");
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+    expect(stdout).toContain("The heap is empty, and passes its own verification.");
+    const act = sixth(stdout);
+    expect(act).toMatch(/^6\. 2 other threads ask while this one replaces\n/);
+    expect(act).toMatch(new RegExp(`shared and read in +${MS} +[\\d,]+ nodes, none of them copied`));
+    expect(act).toMatch(new RegExp(`\n {2}1 thread asks +${SPEED}\n {2}2 threads ask +${SPEED}\n`));
+    expect(act).toMatch(new RegExp(`the same while I replace +${SPEED}; every answer was right\n`));
+    const [parts, nodes] = /replaced meanwhile +([\d,]+) +subtrees, ([\d,]+) nodes\n/
+      .exec(act)!
+      .slice(1)
+      .map((number) => Number(number.replaceAll(",", "")));
+    expect(parts).toBeGreaterThan(10);
+    expect(nodes).toBeGreaterThan(parts);
+    expect(act).toMatch(new RegExp(`longest exclusive guard +${MS}`));
+    expect(act).toMatch(
+      new RegExp(`\n +shared heap +structured clone\n {2}a thread has read the root after +${MS} +${MS}\n`),
+    );
+  });
+
+  test("a tree too deep to be cloned is shared all the same", () => {
+    const path = join(folder, "wide.js");
+    writeFileSync(path, "f(1);\n".repeat(20_000));
+    const { status, stdout, stderr } = run(path, "--threads", "1");
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+    const act = sixth(stdout);
+    expect(act).toMatch(/^6\. Another thread asks while this one replaces\n/);
+    expect(act).not.toContain("threads ask");
+    expect(act).toContain(
+      "Structured clone refuses the same tree as plain objects (Maximum call stack size exceeded)",
+    );
+    expect(act).toMatch(new RegExp(`a thread has read the root after +${MS} +${MS}\n`));
+    expect(act).toMatch(/bytes copied for each thread +none +4\.9 MB\n/);
+  });
+});
+
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "demo-test-"));
@@ -173,10 +216,14 @@ describe("what is refused", () => {
   test.each([
     [["a.js", "b.js"], "One file at a time, please; got 2: a.js, b.js."],
     [["--loud"], "Unknown option '--loud'"],
+    [["--threads"], "Option '--threads <value>' argument missing"],
+    [["--threads", "0"], "--threads takes a whole number from 1 to 16, got 0."],
+    [["--threads", "17"], "--threads takes a whole number from 1 to 16, got 17."],
+    [["--threads", "two"], "--threads takes a whole number from 1 to 16, got two."],
   ])("%s", (args, message) => {
     const { status, stdout, stderr } = run(...args);
     expect(stderr).toContain(message);
-    expect(stderr).toContain("Usage: npm start -- [file] [--verify]");
+    expect(stderr).toContain("Usage: npm start -- [file] [--threads n] [--verify]");
     expect(stderr).not.toMatch(/\n +at /);
     expect(stdout).toBe("");
     expect(status).toBe(2);
@@ -185,7 +232,7 @@ describe("what is refused", () => {
 
 test("--help", () => {
   const { status, stdout, stderr } = run("--help");
-  expect(stdout).toMatch(/^Usage: npm start -- \[file\] \[--verify\]\n/);
+  expect(stdout).toMatch(/^Usage: npm start -- \[file\] \[--threads n\] \[--verify\]\n/);
   expect(stdout).toContain("--verify");
   expect(stderr).toBe("");
   expect(status).toBe(0);

@@ -18,6 +18,7 @@ const GROUPS = [
   "trace",
   "inspect",
   "image",
+  "threads",
   "start",
 ];
 

@@ -69,9 +69,12 @@ export function heldFromOutside(core: Core, except: ReadonlySet<Address>): Addre
 export function externalReferences(core: Core): Root[] {
   const { i32 } = core.memory;
   const { internal, objects } = countInternal(core);
-  return objects
-    .map((object) => ({ object, count: i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT] }))
-    .filter(({ count }) => count > 0);
+  const roots: Root[] = [];
+  for (const object of objects) {
+    const count = i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT];
+    if (count > 0) roots.push({ object, count });
+  }
+  return roots;
 }
 
 /** All objects but strings, in address order; and by granule how many references from inside each has. */

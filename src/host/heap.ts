@@ -371,11 +371,11 @@ export class Heap implements Disposable {
   }
 
   /**
-   * Take the reference out of a parcel, once; the caller owns the handle. Needs an exclusive guard.
+   * Take the reference out of a parcel, once; the caller owns the handle. Needs a guard of either kind.
    * @throws ParcelClaimedError for a parcel that was received before or never sent; TypeMismatchError, and the parcel can still be received
    */
   receive<T extends ObjectType>(type: T, parcel: Parcel): Handle<ReadOf<T> & Borrowed> {
-    this.context.requireOpen();
+    this.context.requireReadable();
     const descriptor = describe(type, "The type given to heap.receive");
     if (!isObjectDescriptor(descriptor))
       throw new InvalidArgumentError(`A parcel carries an object; ${typeText(descriptor)} is none.`);

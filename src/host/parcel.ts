@@ -4,6 +4,7 @@ import { Parcels } from "../object/parcels.js";
 import type { Context } from "./context.js";
 import { typeText } from "./fields.js";
 import { type ObjectDescriptor, show } from "./schema.js";
+import type { Sharing } from "./sharing.js";
 import { captureSite } from "./site.js";
 import { addressOf, asView, type View } from "./view.js";
 
@@ -14,6 +15,7 @@ export interface Parcel {
 
 /** @returns a parcel with a reference of its own: the handle stays the caller's */
 export function send(context: Context, handle: unknown): Parcel {
+  context.requireOpen();
   requireShared(context);
   const view = asView(handle);
   if (view === undefined || view["@type"].context !== context)
@@ -24,6 +26,7 @@ export function send(context: Context, handle: unknown): Parcel {
   const line = context.handles.isRecordingLines ? captureSite() : "";
   const { core } = context;
   const parcels = new Parcels(core.allocator);
+  for (const site of parcels.reclaim()) core.counts.decref(site);
   parcels.reserve();
   const site = core.strings.create(line);
   const object = addressOf(view);
@@ -31,34 +34,42 @@ export function send(context: Context, handle: unknown): Parcel {
   return { parcel: parcels.add(object, site) };
 }
 
-/** @returns a handle that takes over the parcel's reference */
+/**
+ * Under a shared guard too: else the first thing that a reader does would be to write, and to enter all roots made before
+ * `share()` (thread-end.ts), which takes longer the larger the heap is.
+ * @returns a handle that takes over the parcel's reference
+ */
 export function receive(context: Context, descriptor: ObjectDescriptor, message: unknown): View {
-  requireShared(context);
+  context.requireReadable();
+  const { lock } = requireShared(context);
   const { core } = context;
   const parcels = new Parcels(core.allocator);
   const number = (message as Partial<Parcel> | null | undefined)?.parcel;
   if (typeof number !== "number")
     throw new InvalidArgumentError(`heap.receive takes what heap.send returned, got ${show(message)}.`);
   const object = parcels.find(number);
-  if (object === 0)
-    throw new ParcelClaimedError(
-      `There is no parcel ${number}: it was received before, by this thread or another, or it was never sent. A parcel carries one reference; send once more for a second receiver.`,
-    );
+  if (object === 0) refuseClaimed(number);
   const type = context.binder.typeOf(object);
   if (type.descriptor !== descriptor)
     throw new TypeMismatchError(
       `The parcel carries a ${type.text}, not a ${typeText(descriptor)}; it can still be received.`,
     );
-  const site = parcels.take(number);
-  if (site !== 0) core.counts.decref(site);
+  if (lock.writeEpoch < 0) {
+    if (!parcels.takeShared(number)) refuseClaimed(number);
+  } else core.counts.decref(parcels.take(number));
   return type.handle(object);
 }
 
-function requireShared(context: Context): void {
-  context.requireOpen();
-  if (context.sharing === undefined)
-    throw new ShareError(
-      "NOT_SHARED",
-      "This heap is not shared: call heap.share() before sending or receiving parcels.",
-    );
+function refuseClaimed(number: number): never {
+  throw new ParcelClaimedError(
+    `There is no parcel ${number}: it was received before, by this thread or another, or it was never sent. A parcel carries one reference; send once more for a second receiver.`,
+  );
+}
+
+function requireShared({ sharing }: Context): Sharing {
+  if (sharing !== undefined) return sharing;
+  throw new ShareError(
+    "NOT_SHARED",
+    "This heap is not shared: call heap.share() before sending or receiving parcels.",
+  );
 }

@@ -44,6 +44,8 @@ import { introduce, watchAll } from "./watch.js";
 /** What comes beyond the ring waits in JavaScript, and in this thread. A thread with more releases waiting than this, or one for longer, takes a writer's turn when its guard ends. */
 const WAITING_MAX = 10_000;
 const WAITING_MS_MAX = 100;
+/** The number of the thread that has shared the heap: it alone can have handles that were made before. */
+const SHARER = 0;
 
 export class Sharing implements Guarding {
   readonly context: Context;
@@ -56,6 +58,7 @@ export class Sharing implements Guarding {
   private readonly core: Core;
   private readonly i32: Int32Array;
   private readonly record: Address;
+  private readonly mailbox: Mailbox;
   /** Releases for which the ring has no room. */
   private late: Address[] = [];
   /** When the oldest release that this thread knows to be waiting came, in ms; 0: none waits. */
@@ -83,6 +86,7 @@ export class Sharing implements Guarding {
     this.guards = new Guards(this.lock, this.threads, level);
     this.record = this.threads.record(thread);
     this.roots = new ThreadRoots(this.core.allocator, this.record);
+    this.mailbox = new Mailbox(this.core, this.record);
     this.over = new Promise((resolve) => {
       this.endOver = resolve;
     });
@@ -165,6 +169,7 @@ export class Sharing implements Guarding {
   }
 
   private hasEnded(): boolean {
+    if (this.ended.size === 0) return false;
     for (const thread of this.ended) if (this.threads.state(thread) === THREAD_ENDED) return true;
     this.ended.clear();
     return false;
@@ -199,19 +204,21 @@ export class Sharing implements Guarding {
     if (this.watchesAll) watchAll(this, i32);
     syncTypes(this.context);
     if (this.roots.needsRoom) this.roots.makeRoom();
-    for (let thread = 0; thread < THREADS_MAX; thread++) {
+    const { numbersEnd } = threads;
+    for (let thread = 0; thread < numbersEnd; thread++) {
       const state = threads.state(thread);
       if (state !== THREAD_ATTACHED && state !== THREAD_ENDED) continue;
       const record = threads.record(thread);
-      if (thread !== this.thread && i32[record + THREAD_IS_BASED] === 0)
+      // Another one is as yet attaching.
+      if (thread === SHARER && thread !== this.thread && i32[record + THREAD_IS_BASED] === 0)
         enterBaseRoots(this.core, this, record);
       if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL))
         this.applyReleases(record);
       if (state === THREAD_ENDED) endThread(this, thread);
     }
-    for (const object of this.late.splice(0)) this.drop(this.roots, object);
+    if (this.late.length > 0) for (const object of this.late.splice(0)) this.drop(this.roots, object);
     this.waitingSince = 0;
-    readMail(this.context, new Mailbox(this.core, this.record));
+    if (!this.mailbox.isEmpty) readMail(this.context, this.mailbox);
   }
 
   /** Drop the references that a thread has released where it could not write. */
@@ -240,8 +247,10 @@ export class Sharing implements Guarding {
   }
 
   private afterLeave(mode: GuardMode): void {
-    for (const thread of this.posted) new Mailbox(this.core, this.threads.record(thread)).ring();
-    this.posted.clear();
+    if (this.posted.size > 0) {
+      for (const thread of this.posted) new Mailbox(this.core, this.threads.record(thread)).ring();
+      this.posted.clear();
+    }
     if (mode === "shared" && !this.isOver && this.owesTurn) this.takeTurn();
   }
 
@@ -295,7 +304,7 @@ export class Sharing implements Guarding {
   private async listen(): Promise<void> {
     const { i32, lock } = this;
     const waitAsync = (Atomics as { waitAsync?: WaitAsync }).waitAsync;
-    const mailbox = new Mailbox(this.core, this.record);
+    const { mailbox } = this;
     while (waitAsync !== undefined && !this.isOver) {
       const seen = mailbox.bell();
       if (!mailbox.isEmpty && lock.mode === "none") {
@@ -358,7 +367,7 @@ export class Sharing implements Guarding {
   stop(): void {
     this.isOver = true;
     this.endOver();
-    new Mailbox(this.core, this.record).ring();
+    this.mailbox.ring();
   }
 
   /** Whether the handles that this thread made before `share()` are in its table. */

@@ -165,6 +165,8 @@ export const CONTROL_PARCELS = 113;
 export const CONTROL_TYPES_HAVE = 114;
 /** Shared heaps: a number of its own, by which a thread knows that it has attached it already. */
 export const CONTROL_HEAP_ID = 115;
+/** One past the highest number that a thread has had. */
+export const CONTROL_THREADS_END = 116;
 export const TYPES_HAVE_TUPLES = 1;
 export const TYPES_HAVE_DICTS = 2;
 export const TYPES_HAVE_FINALIZERS = 4;
@@ -431,13 +433,14 @@ export const MAIL_FORGET = 3;
 export const MAIL_FINALIZE = 4;
 
 /**
- * The table of parcels: a storage block that begins with how many slots there are, the first free slot + 1, and how many parcels are
- * under way. A slot: the object, or 0; its serial, raised when the parcel is claimed; the line that sent it, a string, or 0; the next
- * free slot + 1.
+ * The table of parcels: a storage block that begins with how many slots there are, the first free slot + 1, how many parcels are
+ * under way, and the first slot + 1 that a reader has emptied. A slot: the object, or 0; its serial, raised before the slot is used
+ * again; the line that sent it, a string, or 0; the next free or emptied slot + 1.
  */
 export const PARCELS_SLOTS = 0;
 export const PARCELS_FREE = 1;
 export const PARCELS_COUNT = 2;
+export const PARCELS_EMPTIED = 3;
 export const PARCELS_HEADER_WORDS = 4;
 export const PARCEL_WORDS = 4;
 export const PARCEL_OBJECT = 0;

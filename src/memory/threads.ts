@@ -5,6 +5,7 @@
 import { ShareError } from "./errors.js";
 import {
   type Address,
+  CONTROL_THREADS_END,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_ENDING,
@@ -51,6 +52,18 @@ export class ThreadTable {
     return this.state(thread) === THREAD_ATTACHED;
   }
 
+  /** One past the highest number that a thread has had. */
+  get numbersEnd(): number {
+    return this.i32[CONTROL_THREADS_END];
+  }
+
+  /** Before the record is taken: whoever goes over the records must find it. */
+  private raiseEnd(end: number): void {
+    const { i32 } = this;
+    for (let now = i32[CONTROL_THREADS_END]; now < end; now = i32[CONTROL_THREADS_END])
+      Atomics.compareExchange(i32, CONTROL_THREADS_END, now, end);
+  }
+
   /**
    * Take the first free record. Needs no lock: who has no number yet cannot have one.
    * @param name for error messages; characters beyond Latin-1 become "?", and what does not fit is cut off
@@ -60,6 +73,8 @@ export class ThreadTable {
   attach(name: string): number {
     for (let thread = 0; thread < THREADS_MAX; thread++) {
       const record = this.record(thread);
+      if (this.state(thread) !== THREAD_FREE) continue;
+      this.raiseEnd(thread + 1);
       const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, THREAD_ATTACHED);
       if (state !== THREAD_FREE) continue;
       this.writeText(

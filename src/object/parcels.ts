@@ -1,4 +1,7 @@
-/** Parcels: references under way from one thread to another, each in a slot of a table (layout.ts draws it). All under the exclusive lock. */
+/**
+ * Parcels: references under way from one thread to another, each in a slot of a table (layout.ts draws it). All under the exclusive lock,
+ * but that a parcel may be found and taken under a shared one.
+ */
 import type { Allocator } from "../alloc/allocator.js";
 import { HeapError } from "../memory/errors.js";
 import {
@@ -13,6 +16,7 @@ import {
   PARCEL_SLOT_BITS,
   PARCEL_WORDS,
   PARCELS_COUNT,
+  PARCELS_EMPTIED,
   PARCELS_FREE,
   PARCELS_HEADER_WORDS,
   PARCELS_SLOTS,
@@ -28,6 +32,21 @@ export class Parcels {
   constructor(allocator: Allocator) {
     this.allocator = allocator;
     this.i32 = allocator.memory.i32;
+  }
+
+  /** Slots that readers have emptied are free again. @returns the strings that say where their parcels were sent, the caller's now */
+  reclaim(): Address[] {
+    const { i32 } = this;
+    const sites: Address[] = [];
+    const table = i32[CONTROL_PARCELS];
+    if (table === 0) return sites;
+    for (let slot = i32[table + PARCELS_EMPTIED] - 1; slot >= 0; slot = i32[table + PARCELS_EMPTIED] - 1) {
+      const at = slotAddress(table, slot);
+      i32[table + PARCELS_EMPTIED] = i32[at + PARCEL_NEXT];
+      sites.push(i32[at + PARCEL_SITE]);
+      this.free(table, slot);
+    }
+    return sites;
   }
 
   /** Make sure that `add` has a slot. @throws OutOfMemoryError, HeapError "TOO_MANY_PARCELS" */
@@ -80,14 +99,41 @@ export class Parcels {
     const slot = parcel % 2 ** PARCEL_SLOT_BITS;
     const at = slotAddress(table, slot);
     const site = i32[at + PARCEL_SITE];
-    i32[at + PARCEL_SERIAL] = (i32[at + PARCEL_SERIAL] + 1) & 0x7fffffff;
+    this.free(table, slot);
+    i32[table + PARCELS_COUNT]--;
+    i32[CONTROL_ROOT_COUNT]--;
+    return site;
+  }
+
+  /**
+   * The same under a shared lock, where other readers may be taking too: one of them empties the slot, and whoever writes next reclaims
+   * it. A thread that ends between the two leaves a slot that nobody uses again, and the parcel's reference.
+   * @returns whether this thread has taken it; its reference is then the caller's
+   */
+  takeShared(parcel: number): boolean {
+    const { i32 } = this;
+    const object = this.find(parcel);
+    const table = i32[CONTROL_PARCELS];
+    const slot = parcel % 2 ** PARCEL_SLOT_BITS;
+    const at = slotAddress(table, slot);
+    if (object === 0 || Atomics.compareExchange(i32, at + PARCEL_OBJECT, object, 0) !== object) return false;
+    Atomics.sub(i32, table + PARCELS_COUNT, 1);
+    Atomics.sub(i32, CONTROL_ROOT_COUNT, 1);
+    for (;;) {
+      const first = Atomics.load(i32, table + PARCELS_EMPTIED);
+      i32[at + PARCEL_NEXT] = first;
+      if (Atomics.compareExchange(i32, table + PARCELS_EMPTIED, first, slot + 1) === first) return true;
+    }
+  }
+
+  private free(table: Address, slot: number): void {
+    const { i32 } = this;
+    const at = slotAddress(table, slot);
+    this.raiseSerial(at);
     i32[at + PARCEL_OBJECT] = 0;
     i32[at + PARCEL_SITE] = 0;
     i32[at + PARCEL_NEXT] = i32[table + PARCELS_FREE];
     i32[table + PARCELS_FREE] = slot + 1;
-    i32[table + PARCELS_COUNT]--;
-    i32[CONTROL_ROOT_COUNT]--;
-    return site;
   }
 
   /** Make the list of free slots anew: a thread may have ended while it was changed. A slot without an object is free. */
@@ -103,12 +149,19 @@ export class Parcels {
         count++;
         continue;
       }
+      // Emptied by a reader: the number of its parcel must not be that of the next one.
+      if (i32[at + PARCEL_SITE] !== 0) this.raiseSerial(at);
       i32[at + PARCEL_SITE] = 0;
       i32[at + PARCEL_NEXT] = free;
       free = slot + 1;
     }
     i32[table + PARCELS_FREE] = free;
+    i32[table + PARCELS_EMPTIED] = 0;
     i32[table + PARCELS_COUNT] = count;
+  }
+
+  private raiseSerial(slot: Address): void {
+    this.i32[slot + PARCEL_SERIAL] = (this.i32[slot + PARCEL_SERIAL] + 1) & 0x7fffffff;
   }
 
   private grow(slots: number): void {

@@ -19,6 +19,13 @@ const EXPECTED = [
   ["The collector has run once more", 224, 222, 0, 0, 2, 0],
   ["The heap is shut down", null, null, 0, 0, 0, 0],
 ];
+/** With a worker that held the lock, first for a while and then until its end. */
+const SHARED = {
+  blocked: ["CANNOT_BLOCK", "CANNOT_BLOCK"],
+  read: [1, 2, 3, 6],
+  repairedAfter: ['"worker"'],
+  rest: [1, 2, 3, 6],
+};
 const UNRAISABLE = ["a disposer: told by a disposer"];
 
 /** @returns what is wrong, one line each; none when the page found what it must */
@@ -33,6 +40,7 @@ export function faultsOf(mode, result, messages) {
     ...differences("steps", result.rows.length, EXPECTED.length),
     ...result.rows.flatMap((row, i) => faultsOfRow(row, EXPECTED[i])),
     ...faultsOfLeaks(result.leaks),
+    ...differences("threads", result.threads, mode.isIsolated ? SHARED : { refused: "NOT_SHAREABLE" }),
     ...messages.filter(isFault).map(({ type, text }) => `the console has an ${type}: ${text}`),
   ];
 }

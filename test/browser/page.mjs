@@ -4,8 +4,9 @@ import { verify } from "../../dist/inspect.js";
 import { unsafe } from "../../dist/unsafe.js";
 import { openResources } from "./resources.mjs";
 import { tell } from "./story.mjs";
+import { tellOfThreads } from "./threads.mjs";
 
-const result = { facts: {}, rows: [], unraisable: [], leaks: [], violations: [], error: null };
+const result = { facts: {}, rows: [], threads: {}, unraisable: [], leaks: [], violations: [], error: null };
 
 document.addEventListener("securitypolicyviolation", ({ blockedURI }) => result.violations.push(blockedURI));
 try {
@@ -36,6 +37,7 @@ async function run() {
   });
   heap.shutdown();
   enterRow("The heap is shut down", null, resources);
+  result.threads = await tellOfThreads();
 }
 
 function wordOfHeap(heap, { ledger }) {

@@ -14,17 +14,28 @@ function makeTable() {
 }
 
 describe("attaching", () => {
-  it("takes the first free record, and no word outside the table", () => {
+  it("takes the first free record, and writes nothing outside the table but how many there have been", () => {
     const { memory, i32, threads } = makeTable();
     const before = i32.slice();
     const names = Array.from({ length: L.THREADS_MAX }, (_, thread) => `worker ${thread}`);
     expect(names.map((name) => threads.attach(name))).toEqual([...names.keys()]);
     expect(names.map((_, thread) => threads.name(thread))).toEqual(names.map((name) => `"${name}"`));
     expect(names.every((_, thread) => threads.isAttached(thread))).toBe(true);
+    before[L.CONTROL_THREADS_END] = L.THREADS_MAX;
     const end = ADDRESS + L.THREADS_MAX * L.THREAD_WORDS;
     expect(i32.subarray(0, ADDRESS)).toEqual(before.subarray(0, ADDRESS));
     expect(i32.subarray(end)).toEqual(before.subarray(end));
     expect(memory.i32[end - L.THREAD_WORDS + L.THREAD_STATE]).toBe(L.THREAD_ATTACHED);
+  });
+
+  it("says how far the numbers go that threads have had", () => {
+    const { threads } = makeTable();
+    expect(threads.numbersEnd).toBe(0);
+    for (const name of ["a", "b", "c"]) threads.attach(name);
+    expect(threads.numbersEnd).toBe(3);
+    threads.free(1);
+    expect(threads.attach("d")).toBe(1);
+    expect(threads.numbersEnd).toBe(3);
   });
 
   it("is refused when all are taken, until one is free again", () => {
