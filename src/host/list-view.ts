@@ -199,9 +199,9 @@ class ListOperations {
       const list = addressOf(view);
       const length = this.i32[list + LIST_LENGTH];
       this.lists.reserve(list, length + owned.length);
-      this.i32[list + LIST_LENGTH] = length + owned.length;
       for (let index = 0; index < owned.length; index++)
         owned[index].put(this.lists.itemAddress(list, length + index));
+      this.i32[list + LIST_LENGTH] = length + owned.length; // last: no item is missing, wherever a thread may end
     });
     return this.length(view);
   }

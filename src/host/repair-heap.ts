@@ -60,6 +60,7 @@ export function repairHeap(sharing: Sharing): void {
   const report = repair(core.memory, roots, kept(core, sharing));
   new Parcels(core.allocator).relink();
   for (const thread of ended) forgetThread(sharing, thread);
+  core.trigger.setEnabled(core.trigger.isEnabled); // as this thread's checks want it
   syncTypes(context);
   const containers = [...report.containers, ...dropMissingItems(context)];
   Atomics.store(i32, CONTROL_DAMAGED, 0);
