@@ -81,8 +81,8 @@ export const LIBRARY_RULES = [
   {
     rule: "9 finalize comes before the exit's collection",
     file: shutdown,
-    from: "  runAtExit(context);\n",
-    to: "  if (context.heap.gc.isEnabled()) context.heap.gc.collect();\n  runAtExit(context);\n",
+    from: "  context.pools.closeAll();\n  runAtExit(context);\n  // Called",
+    to: "  if (context.heap.gc.isEnabled()) context.heap.gc.collect();\n  context.pools.closeAll();\n  runAtExit(context);\n  // Called",
   },
   {
     rule: "9 a full collection, if collection is on, comes before what handles hold",

@@ -173,9 +173,9 @@ export const TYPES_HAVE_FINALIZERS = 4;
 export const TYPES_HAVE_POOLS = 8;
 
 /** gc.setPolicy(), and what it has made of threshold0 and of the quarter rule (gc/adaptive.ts); as they are by default: CPython's. */
-export const CONTROL_POLICY = 116;
-export const CONTROL_YOUNG_THRESHOLD = 117;
-export const CONTROL_GROWTH_QUARTERS = 118;
+export const CONTROL_POLICY = 117;
+export const CONTROL_YOUNG_THRESHOLD = 118;
+export const CONTROL_GROWTH_QUARTERS = 119;
 export const POLICY_PYTHON = 0;
 export const POLICY_ADAPTIVE = 1;
 
