@@ -84,3 +84,4 @@ export {
   UseAfterReleaseError,
   WrongThreadError,
 } from "./memory/errors.js";
+export type { GuardMode } from "./memory/lock.js";

@@ -30,7 +30,9 @@ export class Callbacks {
 
   /** @returns the number by which the heap knows a function */
   add(callback: Callback): number {
-    const number = this.next++;
+    const number = this.next;
+    do this.next = this.next === HOST_NUMBER_MAX ? 1 : this.next + 1;
+    while (this.functions.has(this.next));
     this.functions.set(number, callback);
     return number | ((this.context.sharing?.thread ?? 0) << HOST_NUMBER_SHIFT);
   }

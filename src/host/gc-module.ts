@@ -152,7 +152,7 @@ export class GarbageCollector {
   setPolicy(policy: CollectionPolicy): void {
     if (policy !== "python" && policy !== "adaptive")
       throw new InvalidArgumentError(`A policy is "python" or "adaptive", got ${show(policy)}.`);
-    this.core.trigger.setAdaptive(policy === "adaptive");
+    this.writable.trigger.setAdaptive(policy === "adaptive");
   }
   /** The policy. */
   getPolicy(): CollectionPolicy {

@@ -13,6 +13,9 @@ export interface Parcel {
   readonly parcel: number;
 }
 
+/** An empty text would be no object of the heap, and a slot without one looks as if it were free. */
+const NO_LINE = " ";
+
 /** @returns a parcel with a reference of its own: the handle stays the caller's */
 export function send(context: Context, handle: unknown): Parcel {
   context.requireOpen();
@@ -23,7 +26,7 @@ export function send(context: Context, handle: unknown): Parcel {
       `heap.send takes a reference to an object of this heap, got ${show(handle)}.`,
     );
   addressOf(view);
-  const line = context.handles.isRecordingLines ? captureSite() : "";
+  const line = context.handles.isRecordingLines ? captureSite() : NO_LINE;
   const { core } = context;
   const parcels = new Parcels(core.allocator);
   for (const site of parcels.reclaim()) core.counts.decref(site);
@@ -41,7 +44,8 @@ export function send(context: Context, handle: unknown): Parcel {
  */
 export function receive(context: Context, descriptor: ObjectDescriptor, message: unknown): View {
   context.requireReadable();
-  const { lock } = requireShared(context);
+  const sharing = requireShared(context);
+  const { lock } = sharing;
   const { core } = context;
   const parcels = new Parcels(core.allocator);
   const number = (message as Partial<Parcel> | null | undefined)?.parcel;
@@ -55,6 +59,7 @@ export function receive(context: Context, descriptor: ObjectDescriptor, message:
       `The parcel carries a ${type.text}, not a ${typeText(descriptor)}; it can still be received.`,
     );
   if (lock.writeEpoch < 0) {
+    sharing.requireRoom();
     if (!parcels.takeShared(number)) refuseClaimed(number);
   } else core.counts.decref(parcels.take(number));
   return type.handle(object);

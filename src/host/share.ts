@@ -156,6 +156,9 @@ function join(context: Context, options: LockOptions): Context {
   const sharing = requireSharing(context);
   const guard = lock(sharing.guards, { timeout: options.timeout, signal: options.signal });
   try {
+    if (context.core.memory.i32[CONTROL_THREADS] === 0)
+      throw new ShareError("NOT_SHARED", "This heap has ended: the last thread that had it has left it.");
+    sharing.repairIfDamaged();
     sharing.open();
     try {
       syncTypes(context);
@@ -190,7 +193,10 @@ function openMemory(token: unknown): Memory {
     );
   const table = i32[CONTROL_THREADS];
   if (table <= 0 || table + THREADS_MAX * THREAD_WORDS > buffer.byteLength / WORD_BYTES)
-    throw new ShareError("NOT_SHARED", "This heap is not shared: only heap.share() gives a token.");
+    throw new ShareError(
+      "NOT_SHARED",
+      "This heap is not shared, or it has ended: heap.share() shares one, and the last thread that leaves it ends it.",
+    );
   if (here.has(i32[CONTROL_HEAP_ID]))
     throw new ShareError(
       "ALREADY_ATTACHED",

@@ -3,7 +3,7 @@
  * the mail of other threads.
  */
 import type { Core } from "../gc/core.js";
-import { WrongThreadError } from "../memory/errors.js";
+import { LockError, WrongThreadError } from "../memory/errors.js";
 import {
   type Address,
   CONTROL_DAMAGED,
@@ -65,6 +65,7 @@ export class Sharing implements Guarding {
   private waitingSince = 0;
   /** Threads that have got mail from this one under the guard in force. */
   private readonly posted = new Set<number>();
+  private isTurnPending = false;
   /** Threads whose end this one has reported, until it is dealt with. */
   private readonly ended = new Set<number>();
   /** This thread has the heap no more; `over` is then resolved. */
@@ -135,12 +136,25 @@ export class Sharing implements Guarding {
   /** A new reference, under any guard: others may be taking one to the same object. */
   incref(object: Address): void {
     if (this.lock.writeEpoch >= 0) this.core.counts.incref(object);
-    else Atomics.add(this.i32, object + HEADER_REFCOUNT, 1);
+    else {
+      this.requireRoom();
+      Atomics.add(this.i32, object + HEADER_REFCOUNT, 1);
+    }
+  }
+
+  /** Under a shared guard the root table cannot grow: other threads have to see every root in it. @throws LockError */
+  requireRoom(): void {
+    if (this.lock.writeEpoch < 0 && !this.roots.hasRoom())
+      throw new LockError(
+        "ROOTS_FULL",
+        "This thread cannot take more handles under this shared guard: its table of roots is full and grows under an exclusive one. End the guard and take another, which makes room, or use heap.lock().",
+      );
   }
 
   /** Give up a handle where nothing may be written: whoever next writes drops the reference. */
   releaseLater(handle: View): void {
     const object = this.context.handles.giveUp(handle);
+    if (this.isOver) return; // its references went when this thread left
     const { i32, record } = this;
     const tail = i32[record + THREAD_RING_TAIL];
     const waiting = tail - Atomics.load(i32, record + THREAD_RING_HEAD);
@@ -200,7 +214,7 @@ export class Sharing implements Guarding {
   /** Under the exclusive lock, before anything else: what others have left to be done. Runs finalizers and callbacks. */
   private beginWriting(): void {
     const { i32, threads } = this;
-    if (Atomics.load(i32, CONTROL_DAMAGED) !== 0) repairHeap(this);
+    this.repairIfDamaged();
     if (this.watchesAll) watchAll(this, i32);
     syncTypes(this.context);
     if (this.roots.needsRoom) this.roots.makeRoom();
@@ -219,6 +233,10 @@ export class Sharing implements Guarding {
     if (this.late.length > 0) for (const object of this.late.splice(0)) this.drop(this.roots, object);
     this.waitingSince = 0;
     if (!this.mailbox.isEmpty) readMail(this.context, this.mailbox);
+  }
+
+  repairIfDamaged(): void {
+    if (Atomics.load(this.i32, CONTROL_DAMAGED) !== 0) repairHeap(this);
   }
 
   /** Drop the references that a thread has released where it could not write. */
@@ -259,11 +277,18 @@ export class Sharing implements Guarding {
     const { lock } = this;
     if (lock.mode === "shared") return; // the end of the guard is followed by one
     if (lock.try("exclusive")) lock.leave();
-    else
-      lock.lockAsync("exclusive", Number.POSITIVE_INFINITY).then(
-        (outcome) => outcome === "entered" && lock.leave(),
-        (error: unknown) => this.context.unraisable(error, "a writer's turn"),
-      );
+    else if (!this.isTurnPending) {
+      this.isTurnPending = true;
+      lock
+        .lockAsync("exclusive", Number.POSITIVE_INFINITY)
+        .then(
+          (outcome) => outcome === "entered" && lock.leave(),
+          (error: unknown) => this.context.unraisable(error, "a writer's turn"),
+        )
+        .finally(() => {
+          this.isTurnPending = false;
+        });
+    }
   }
 
   // -- mail -----------------------------------------------------------------------------------

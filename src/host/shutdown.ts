@@ -15,6 +15,7 @@ import { plainText } from "../memory/plain-text.js";
 import type { Context } from "./context.js";
 import { lock } from "./guard.js";
 import { typeName } from "./ownership.js";
+import { forgetHeap } from "./share.js";
 import type { Sharing } from "./sharing.js";
 import { endThread } from "./thread-end.js";
 
@@ -46,6 +47,7 @@ function leaveHeap(context: Context, sharing: Sharing): void {
     } else leave(context, sharing);
   } finally {
     sharing.stop();
+    forgetHeap(context.core.memory);
     guard[Symbol.dispose]();
   }
 }

@@ -54,7 +54,7 @@ export function findHolds(context: Context): Holds {
 function addParcels({ core }: Context, recorded: Map<Address, RootHold[]>): void {
   forEachParcel(core.memory.i32, (object, site) => {
     const madeAt = core.strings.read(site);
-    const hold: RootHold = { kind: "parcel", count: 1, ...(madeAt !== "" && { madeAt }) };
+    const hold: RootHold = { kind: "parcel", count: 1, ...(madeAt.trim() !== "" && { madeAt }) };
     recorded.set(object, [...(recorded.get(object) ?? []), hold]);
   });
 }

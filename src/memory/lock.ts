@@ -26,7 +26,7 @@ import {
 import { type LockAtomics, LockWait, sleepAsync, type WakeReason } from "./lock-wait.js";
 
 export type LockMode = "none" | "shared" | "exclusive";
-export type GuardMode = Exclude<LockMode, "none">;
+export type GuardMode = "shared" | "exclusive";
 /** How an attempt to lock ended. "cannot block": the host lets this thread wait asynchronously only. */
 export type LockOutcome = "entered" | "timed out" | "aborted" | "cannot block";
 

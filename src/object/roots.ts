@@ -18,7 +18,7 @@ import {
   THREAD_ROOTS,
 } from "../memory/layout.js";
 
-const ENTRIES_MIN = 512;
+const ENTRIES_MIN = 4096;
 const HASH_FACTOR = 0x9e3779b1;
 
 export class ThreadRoots {
@@ -120,7 +120,7 @@ export class ThreadRoots {
   }
 
   /** Whether an entry, or so many, may be added: a quarter of the table stays free. */
-  private hasRoom(entries = 1): boolean {
+  hasRoom(entries = 1): boolean {
     const { i32, record } = this;
     const table = i32[record + THREAD_ROOTS];
     if (table === 0) return false;
