@@ -168,6 +168,7 @@ describe("a shared heap", () => {
         () => heap.from({}),
         () => heap.adopt({}, () => {}),
         () => heap.gc.collect(),
+        () => heap.gc.setPolicy("adaptive"),
         () => heap.weakref.ref(nodes.at(0)!),
         () => heap.send(box),
       ])
@@ -426,6 +427,9 @@ describe("a thread that leaves", () => {
     });
     expect(codeOf(() => node.v)).toBe("HEAP_DISPOSED");
     expect(codeOf(() => heap2.lock())).toBe("HEAP_DISPOSED");
+    other.library.release(node);
+    under(heap.lock(), () => verify(heap));
+    other.library.Heap.attach(token, [])[Symbol.dispose]();
     heap[Symbol.dispose]();
     expect(codeOf(() => other.library.Heap.attach(token, []))).toBe("NOT_SHARED");
   });
@@ -506,6 +510,7 @@ describe("a parcel", () => {
       for (const parcel of parcels) release(heap.receive(Node, parcel));
       expect(refcount(node)).toBe(1);
       release(node);
+      verify(heap); // also where no line was kept that the parcel would have to give up
     });
   });
 });
