@@ -5,10 +5,12 @@ import type { RepairReport } from "../gc/repair-report.js";
 import { externalReferences } from "../gc/roots.js";
 import {
   type Address,
+  CONTROL_ADOPTED_BYTES,
   CONTROL_DAMAGED,
   CONTROL_PARCELS,
   CONTROL_THREADS,
   HEADER_TYPE,
+  THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_IS_BASED,
@@ -18,7 +20,7 @@ import {
 } from "../memory/layout.js";
 import { forEachParcel, Parcels } from "../object/parcels.js";
 import { forEachRoot } from "../object/roots.js";
-import { holdsObject, MAIL_DISPOSE, MAIL_FORGET, Mailbox, threadOf } from "./mailbox.js";
+import { holdsObject, MAIL_FORGET, Mailbox, threadOf } from "./mailbox.js";
 import { dropMissingItems } from "./repair-items.js";
 import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";
@@ -53,11 +55,17 @@ export function repairHeap(sharing: Sharing): void {
   const ended = threadsOf(sharing, THREAD_ENDED);
   const names = ended.map((thread) => threads.name(thread));
   const roots = rootsOfLiving(core, sharing);
+  // First: a repair may end in the middle too.
+  for (const thread of threadsOf(sharing, THREAD_ATTACHED)) sharing.askToRecount(thread);
   // The storage of those that have ended is nobody's: the repair frees what nobody keeps.
   for (const thread of ended) for (const word of THREAD_STORAGE) i32[threads.record(thread) + word] = 0;
   const report = repair(core.memory, roots, kept(core, sharing));
   new Parcels(core.allocator).relink();
-  for (const thread of ended) forgetThread(sharing, thread);
+  for (const thread of ended) {
+    forgetThread(sharing, thread);
+    threads.free(thread);
+  }
+  countAdoptedBytes(core, sharing);
   syncTypes(context);
   const containers = [...report.containers, ...dropMissingItems(context)];
   Atomics.store(i32, CONTROL_DAMAGED, 0);
@@ -93,6 +101,14 @@ function rootsOfLiving(core: Core, sharing: Sharing): Map<Address, number> {
   return roots;
 }
 
+/** Each thread's share was changed by itself alone; the sum may have been under way. */
+function countAdoptedBytes({ memory: { f64 } }: Core, sharing: Sharing): void {
+  let bytes = 0;
+  for (const thread of threadsOf(sharing, THREAD_ATTACHED))
+    bytes += f64[(sharing.threads.record(thread) + THREAD_ADOPTED_BYTES) >> 1];
+  f64[CONTROL_ADOPTED_BYTES >> 1] = bytes;
+}
+
 /** Storage that is no object's, and strings that no object holds. */
 function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Address> {
   yield i32[CONTROL_THREADS];
@@ -107,12 +123,12 @@ function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Ad
   yield* sites;
 }
 
-/** Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. */
-function tellOwners(sharing: Sharing, { droppedForeign, droppedCallbacks }: RepairReport): void {
-  const { foreign, callbacks } = sharing.context;
-  for (const number of droppedForeign)
-    if (threadOf(number) === sharing.thread) foreign.endPosted(number);
-    else sharing.post(threadOf(number), MAIL_DISPOSE, number);
+/**
+ * Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. Which values those are each
+ * looks for itself: the thread that has ended may have taken a value's number away and not posted it yet.
+ */
+function tellOwners(sharing: Sharing, { droppedCallbacks }: RepairReport): void {
+  const { callbacks } = sharing.context;
   for (const number of droppedCallbacks)
     if (threadOf(number) === sharing.thread) callbacks.forget(number);
     else sharing.post(threadOf(number), MAIL_FORGET, number);
