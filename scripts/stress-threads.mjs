@@ -18,7 +18,9 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes);
 const kills = Number(values.kills);
 if (!(minutes >= 0) || !(kills >= 0))
-  throw new Error(`--minutes and --kills are numbers of at least 0, got ${values.minutes} and ${values.kills}`);
+  throw new Error(
+    `--minutes and --kills are numbers of at least 0, got ${values.minutes} and ${values.kills}`,
+  );
 
 const folder = mkdtempSync(join(tmpdir(), "ouroheap-stress-"));
 try {
@@ -38,17 +40,11 @@ try {
   const start = performance.now();
   const say = (line) => console.log(`${((performance.now() - start) / 1000).toFixed(1)} s: ${line}`);
   const stress = new Stress({ program: join(folder, "worker.mjs"), minutes, kills, say });
-  globalThis.stress = stress;
   await stress.kill(kills);
   await stress.mix(minutes);
   await stress.finish();
   say(stress.summary());
   if (stress.failures.length > 0) process.exitCode = 1;
-} catch (error) {
-  console.log(error.message);
-  console.log([...globalThis.stress.threads].map((t) => `${t.name} ${t.isStarted} ${t.how} tid ${t.worker.threadId}`));
-  const c = globalThis.stress.heap.context; for (let t = 0; t < 6; t++) console.log(t, c.sharing.threads.state(t), c.sharing.threads.hostId(t), c.sharing.threads.name(t), c.core.memory.i32[110], c.sharing.lock.holders());
-  process.exit(1);
 } finally {
   rmSync(folder, { recursive: true });
 }

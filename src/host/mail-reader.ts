@@ -5,6 +5,7 @@ import {
   MAIL_DISPOSE,
   MAIL_FINALIZE,
   MAIL_FORGET,
+  MAIL_LEFT_POOL,
   type Mail,
   type Mailbox,
 } from "./mailbox.js";
@@ -14,7 +15,7 @@ export function readMail(context: Context, mailbox: Mailbox): void {
   while (!mailbox.isEmpty) for (const mail of mailbox.takeAll()) read(context, mail);
 }
 
-function read({ core, foreign, callbacks }: Context, { kind, first, second }: Mail): void {
+function read({ core, foreign, callbacks, pools }: Context, { kind, first, second }: Mail): void {
   switch (kind) {
     case MAIL_DISPOSE:
       foreign.endPosted(first);
@@ -25,6 +26,9 @@ function read({ core, foreign, callbacks }: Context, { kind, first, second }: Ma
       break;
     case MAIL_FORGET:
       callbacks.forget(first);
+      break;
+    case MAIL_LEFT_POOL:
+      pools.lose(first);
       break;
     case MAIL_FINALIZE:
       callbacks.runFinalizer(first);

@@ -22,6 +22,9 @@ export const MAIL_FORGET = 3;
 /** An object, which the entry holds, has to be finalized. */
 export const MAIL_FINALIZE = 4;
 
+/** An instance of some pool has died in a thread that does not know the pool, and is free: its address. */
+export const MAIL_LEFT_POOL = 5;
+
 const ENTRY_WORDS = 3;
 const ENTRIES_MIN = 85;
 

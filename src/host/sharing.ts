@@ -245,6 +245,7 @@ export class Sharing implements Guarding {
     if (i32[this.record + THREAD_RECOUNT] === 0) return;
     i32[this.record + THREAD_RECOUNT] = 0;
     this.context.foreign.disposeLost();
+    this.context.pools.loseDead();
   }
 
   /** Before this thread knows the types: a damaged heap is repaired first, also by one that is just joining. */
@@ -312,6 +313,12 @@ export class Sharing implements Guarding {
     const isPosted = new Mailbox(this.core, this.threads.record(thread)).post(kind, first, second);
     if (isPosted) this.posted.add(thread);
     return isPosted;
+  }
+
+  /** Tell all other threads. */
+  postAll(kind: number, first: number): void {
+    for (let thread = 0; thread < THREADS_MAX; thread++)
+      if (thread !== this.thread) this.post(thread, kind, first);
   }
 
   /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */

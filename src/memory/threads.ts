@@ -76,11 +76,7 @@ export class ThreadTable {
       const record = this.record(thread);
       const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, attached);
       if (state !== THREAD_FREE) continue;
-      this.writeText(
-        record + THREAD_NAME,
-        record + THREAD_NAME_LENGTH,
-        name.slice(0, NAME_CHARACTERS),
-      );
+      this.writeText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, name.slice(0, NAME_CHARACTERS));
       return thread;
     }
     throw new ShareError(

@@ -1,7 +1,16 @@
 /** A thread of the stress: reads and writes at random until it is told how to end, or is terminated. */
 import { parentPort, workerData } from "node:worker_threads";
 import { Heap, release } from "../../src/index.js";
-import { Mischief, Node, PARCELS_RECEIVED, PARCELS_SENT, REPAIRS, Root, TYPES, type WorkerTask } from "./world.js";
+import {
+  Mischief,
+  Node,
+  PARCELS_RECEIVED,
+  PARCELS_SENT,
+  REPAIRS,
+  Root,
+  TYPES,
+  type WorkerTask,
+} from "./world.js";
 
 const { token, ledger, serial, name, parcel, checks, writeShare }: WorkerTask = workerData;
 const words = new Int32Array(ledger);

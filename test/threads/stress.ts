@@ -231,7 +231,7 @@ export class Stress {
       while (this.threads.size < workers) await this.start();
       await this.takeTurn();
       const now = performance.now();
-      if (now > nextEnd && !process.env.NOEND) {
+      if (now > nextEnd) {
         nextEnd = now + 200 + this.random(600);
         void this.endOne();
       }
@@ -275,8 +275,7 @@ export class Stress {
     const living = [...this.threads].filter(({ isStarted }) => isStarted);
     const thread = living[this.random(living.length)];
     if (thread === undefined) return;
-    const how = process.env.HOW ? Number(process.env.HOW) : this.random(3);
-    (thread as any).how = how;
+    const how = this.random(3);
     if (how === 0) await this.leave(thread);
     else if (how === 1) {
       thread.worker.postMessage({ end: "exit" });
