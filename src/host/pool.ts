@@ -23,8 +23,8 @@ import {
 import { holdsReference } from "../object/slot.js";
 import type { BoundType } from "./bind.js";
 import type { Context } from "./context.js";
-import { MAIL_LEFT_POOL } from "./mailbox.js";
 import type { InstanceSource } from "./fill.js";
+import { MAIL_LEFT_POOL } from "./mailbox.js";
 import { show } from "./schema.js";
 import type { AnyStruct, Borrowed, Handle, InitOf, ReadOf, RequiredOf } from "./types.js";
 
