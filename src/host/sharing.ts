@@ -287,7 +287,7 @@ export class Sharing implements Guarding {
   /** Now if the lock is free; otherwise when it is. */
   private takeTurn(): void {
     const { lock } = this;
-    if (lock.mode === "shared") return; // the end of the guard is followed by one
+    if (lock.mode === "shared" || this.isOver) return; // the end of the guard is followed by one
     if (lock.try("exclusive")) lock.leave();
     else
       lock.lockAsync("exclusive", Number.POSITIVE_INFINITY).then(

@@ -48,6 +48,7 @@ function leaveHeap(context: Context, sharing: Sharing): void {
   } finally {
     const hasLeft = sharing.threads.state(sharing.thread) === THREAD_LEFT;
     sharing.stop();
+    sharing.lock.close();
     guard[Symbol.dispose]();
     // Not before: until then the lock knows this thread by its number.
     if (hasLeft) sharing.threads.free(sharing.thread);

@@ -97,13 +97,12 @@ export class ThreadTable {
     const lived = state & STATE_MASK;
     if (lived !== THREAD_ATTACHED && lived !== THREAD_LEFT) return undefined;
     if (Atomics.compareExchange(i32, record + THREAD_STATE, state, THREAD_ENDING) !== state) return undefined;
-    let isDamaged = lock.end(thread);
-    if (Atomics.load(i32, record + THREAD_UNSETTLED) !== 0) {
-      Atomics.store(i32, CONTROL_DAMAGED, 1);
-      isDamaged = true;
-    }
+    // While it still bars writers, as one that was reading.
+    const isUnsettled = Atomics.load(i32, record + THREAD_UNSETTLED) !== 0;
+    if (isUnsettled) Atomics.store(i32, CONTROL_DAMAGED, 1);
+    const wasExclusive = lock.end(thread);
     Atomics.store(i32, record + THREAD_STATE, THREAD_ENDED);
-    return isDamaged;
+    return wasExclusive || isUnsettled;
   }
 
   /** Of this thread itself: it has given up all it had, under the exclusive lock, which it still holds. */

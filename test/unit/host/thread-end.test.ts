@@ -130,6 +130,27 @@ describe("a thread that leaves", () => {
     under(shared.heap.lock(), () => verify(shared.heap));
   });
 
+  it("waits for the lock no more, which its number would be given to", async () => {
+    const shared = makeShared();
+    const { heap, library, sharing } = await join(shared, "leaves");
+    const guard = shared.heap.lock();
+    const waiting = heap.lockAsync().then(
+      () => "entered",
+      (error: Error) => error.name,
+    );
+    const { thread } = sharing;
+    await vi.waitFor(() => expect(shared.i32[L.CONTROL_LOCK_WRITERS]).toBe(1 << thread));
+    guard[Symbol.dispose]();
+    expect(library).toBeDefined();
+    heap[Symbol.dispose]();
+    expect(shared.i32[L.CONTROL_LOCK_WRITERS] | shared.i32[L.CONTROL_LOCK_TURN]).toBe(0);
+    expect(await waiting).toBe("HeapDisposedError");
+    under(shared.heap.lock(), () => {
+      expect(shared.i32[shared.sharing.threads.record(thread) + L.THREAD_ROOTS]).toBe(0);
+      verify(shared.heap);
+    });
+  });
+
   it("and dies before it has left the lock does not keep it", async () => {
     const shared = makeShared();
     const { heap, sharing } = await join(shared, "leaves");
