@@ -6,6 +6,7 @@ import { ShareError } from "./errors.js";
 import {
   type Address,
   CONTROL_DAMAGED,
+  THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_ENDING,
@@ -27,7 +28,7 @@ import {
 import type { HeapLock } from "./lock.js";
 import type { Memory } from "./memory.js";
 
-const NAME_WORDS = THREAD_SITE - THREAD_NAME;
+const NAME_WORDS = THREAD_ADOPTED_BYTES - THREAD_NAME;
 const NAME_CHARACTERS = NAME_WORDS * WORD_BYTES;
 const SITE_WORDS = THREAD_WORDS - THREAD_SITE;
 const STATE_MASK = (1 << THREAD_STATE_BITS) - 1;
