@@ -13,6 +13,7 @@ import {
   release,
 } from "../../src/index.js";
 import { verify } from "../../src/inspect/index.js";
+import { PARCEL_SLOT_BITS } from "../../src/memory/layout.js";
 import * as world from "./world.js";
 
 export interface StressOptions {
@@ -36,7 +37,9 @@ interface Thread {
   hasLeft: boolean;
 }
 
-const RECEIVED_SLOTS_STEP = 2 ** 20;
+/** A parcel is a slot and, times this, how often that slot was used. */
+const PARCEL_SLOTS = 2 ** PARCEL_SLOT_BITS;
+
 /** The parent of it all. */
 export class Stress {
   readonly heap: Heap;
@@ -142,8 +145,8 @@ export class Stress {
   }
 
   private note(parcel: Parcel): Parcel {
-    const slot = parcel.parcel % RECEIVED_SLOTS_STEP;
-    const serial = (parcel.parcel - slot) / RECEIVED_SLOTS_STEP;
+    const slot = parcel.parcel % PARCEL_SLOTS;
+    const serial = (parcel.parcel - slot) / PARCEL_SLOTS;
     this.lastSerials.set(slot, Math.max(this.lastSerials.get(slot) ?? 0, serial));
     return parcel;
   }
@@ -319,7 +322,7 @@ export class Stress {
     this.lookAtValues();
   }
 
-  /** Parcels whose receiver, or whose message, has ended on its way. A parcel is a slot and how often that was used. */
+  /** Parcels whose receiver, or whose message, has ended on its way. */
   private claimAll(): void {
     const { heap } = this;
     const claim = (parcel: number): void => {
@@ -334,7 +337,7 @@ export class Stress {
     };
     for (const [slot, last] of this.lastSerials)
       for (let serial = Math.max(0, last - 2); serial < last + 16; serial++)
-        claim(slot + serial * RECEIVED_SLOTS_STEP);
+        claim(slot + serial * PARCEL_SLOTS);
     for (const { parcel } of [...this.sent, ...this.inbox.splice(0)]) claim(parcel);
   }
 

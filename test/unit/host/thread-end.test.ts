@@ -3,7 +3,18 @@
  * one (share.test.ts); test/threads ends real ones anywhere.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { any, f64, Heap, type HeapRepair, list, release, retain, str, struct } from "../../../src/index.js";
+import {
+  any,
+  f64,
+  Heap,
+  type HeapRepair,
+  list,
+  refcount,
+  release,
+  retain,
+  str,
+  struct,
+} from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
 import * as L from "../../../src/memory/layout.js";
 
@@ -71,8 +82,7 @@ describe("a thread that ends", () => {
   it("between a count and its root under a shared guard has damaged the heap", async () => {
     const shared = makeShared();
     const { heap, sharing } = await join(shared, "dies");
-    const [guard, address] = under(shared.heap.lock(), () => [undefined, shared.kept["@address" as never]]);
-    expect(guard).toBeUndefined();
+    const address = shared.kept["@address" as never];
     heap.lockShared();
     sharing.incref(address);
     shared.sharing.reportEnd(sharing.thread);
@@ -84,13 +94,15 @@ describe("a thread that ends", () => {
 
   it("and has retained under a shared guard before, has not", async () => {
     const shared = makeShared();
+    const parcel = under(shared.heap.lock(), () => shared.heap.send(shared.heap.new(list(any), [])));
     const { heap, library, sharing } = await join(shared, "dies");
-    under(heap.lockShared(), () => {
-      for (const object of heap.gc.getObjects()) library.retain(object);
-    });
+    const all = under(heap.lock(), () => heap.receive(library.list(library.any), parcel));
+    under(heap.lockShared(), () => library.retain(all));
     shared.sharing.reportEnd(sharing.thread);
     under(shared.heap.lock(), () => {
       verify(shared.heap);
+      const [left] = shared.heap.gc.getObjects();
+      expect(refcount(left)).toBe(1);
       expect(repairs).toEqual([]);
     });
   });
@@ -112,6 +124,16 @@ describe("a thread that ends", () => {
     }
     expect(repairs.length).toBe(1);
   });
+
+  it("while the sum of these bytes was being changed leaves a right one", async () => {
+    const shared = makeShared();
+    under(shared.heap.lock(), () => shared.heap.adopt({}, () => {}, { bytes: 7 }));
+    const { heap, sharing, context } = await join(shared, "dies");
+    heap.lock();
+    context.core.memory.f64[L.CONTROL_ADOPTED_BYTES >> 1] += 50;
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => expect(shared.heap.adoptedBytes).toBe(7));
+  });
 });
 
 describe("a thread that leaves", () => {
@@ -132,7 +154,7 @@ describe("a thread that leaves", () => {
 
   it("waits for the lock no more, which its number would be given to", async () => {
     const shared = makeShared();
-    const { heap, library, sharing } = await join(shared, "leaves");
+    const { heap, sharing } = await join(shared, "leaves");
     const guard = shared.heap.lock();
     const waiting = heap.lockAsync().then(
       () => "entered",
@@ -141,7 +163,6 @@ describe("a thread that leaves", () => {
     const { thread } = sharing;
     await vi.waitFor(() => expect(shared.i32[L.CONTROL_LOCK_WRITERS]).toBe(1 << thread));
     guard[Symbol.dispose]();
-    expect(library).toBeDefined();
     heap[Symbol.dispose]();
     expect(shared.i32[L.CONTROL_LOCK_WRITERS] | shared.i32[L.CONTROL_LOCK_TURN]).toBe(0);
     expect(await waiting).toBe("HeapDisposedError");
@@ -210,16 +231,16 @@ describe("a repair", () => {
   it("finds values whose number the dead thread had taken away and not posted", async () => {
     const shared = makeShared();
     const disposed: string[] = [];
-    const parcel = under(shared.heap.lock(), () => {
+    under(shared.heap.lock(), () => {
       const { heap } = shared;
-      const values = ["posted", "lost", "kept"].map((name) => heap.adopt({}, () => disposed.push(name)));
-      const parcel = heap.send(values[0]);
-      const [, lost, kept] = values;
+      const [posted, lost, kept] = ["posted", "lost", "kept"].map((name) =>
+        heap.adopt({}, () => disposed.push(name)),
+      );
+      heap.send(posted);
+      retain(kept);
       shared.i32[(lost["@address" as never] as number) + L.FOREIGN_NUMBER] = 0;
       shared.i32[L.CONTROL_FOREIGN]--;
-      retain(kept);
-      for (const value of values) release(value);
-      return parcel;
+      for (const value of [posted, lost, kept]) release(value);
     });
     expect(disposed).toEqual([]);
     const victim = await join(shared, "dies");
@@ -229,7 +250,6 @@ describe("a repair", () => {
     const object = [...all.allocator.objects()].find(
       (one) => all.types.kindOf(one) === L.KIND_FOREIGN && shared.i32[one + L.FOREIGN_NUMBER] !== 0,
     )!;
-    expect(parcel).toBeDefined();
     all.hooks.disposeForeign(object);
     shared.sharing.reportEnd(victim.sharing.thread);
     under(shared.heap.lock(), () => verify(shared.heap));
