@@ -14,6 +14,7 @@ import {
   FOREIGN_NUMBER,
   HOST_NUMBER_MAX,
   HOST_NUMBER_SHIFT,
+  KIND_FOREIGN,
   MAIL_DISPOSE,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
@@ -218,6 +219,7 @@ export class ForeignTable {
   private count(change: number): void {
     const { f64 } = this;
     f64[CONTROL_ADOPTED_BYTES >> 1] += change;
+    this.context.sharing?.countAdopted(change);
     f64[CONTROL_ADOPTED_SINCE >> 1] = Math.max(0, f64[CONTROL_ADOPTED_SINCE >> 1] + change);
   }
 
@@ -262,6 +264,17 @@ export class ForeignTable {
   endPosted(number: number): void {
     const record = this.records[number & HOST_NUMBER_MAX];
     if (record !== undefined) this.endRecord(number & HOST_NUMBER_MAX, record);
+  }
+
+  /** After a repair: values whose foreign object is gone, or does not know them any more, are disposed. O(heap) */
+  disposeLost(): void {
+    const { core } = this.context;
+    const alive = new Set<number>();
+    for (const object of core.allocator.objects())
+      if (core.types.kindOf(object) === KIND_FOREIGN) alive.add(this.i32[object + FOREIGN_NUMBER]);
+    for (const [number, record] of [...this.records.entries()])
+      if (record !== undefined && !alive.has(number | (this.thread << HOST_NUMBER_SHIFT)))
+        this.endRecord(number, record);
   }
 
   private endRecord(number: number, record: ForeignRecord): void {

@@ -2,7 +2,7 @@
  * Guards: proof that this thread holds the lock of a shared heap, to be ended by `using`. The four verbs, how long they wait, and what
  * they say when they fail. Below them is memory/lock.ts.
  */
-import { InvalidArgumentError, LockError, LockTimeoutError } from "../memory/errors.js";
+import { HeapDisposedError, InvalidArgumentError, LockError, LockTimeoutError } from "../memory/errors.js";
 import type { GuardMode, HeapLock, LockOutcome } from "../memory/lock.js";
 import type { ThreadTable } from "../memory/threads.js";
 import { show } from "./schema.js";
@@ -133,7 +133,7 @@ export function lockShared(guards: Guards, options?: LockOptions): Guard {
   return take(guards, "shared", options);
 }
 
-/** The same as `lock` without blocking. Rejects with what `lock` throws, CANNOT_BLOCK excepted. */
+/** The same as `lock` without blocking. Rejects with what `lock` throws, CANNOT_BLOCK excepted, and if the heap is disposed of meanwhile. */
 export function lockAsync(guards: Guards, options?: LockOptions): Promise<Guard> {
   return takeAsync(guards, "exclusive", options);
 }
@@ -159,6 +159,7 @@ async function takeAsync(guards: Guards, mode: GuardMode, options: LockOptions |
   const signal = readSignal(options);
   const outcome = await guards.lock.lockAsync(mode, timeoutMs, signal);
   if (outcome === "entered") return guards.open(mode, line, true);
+  if (guards.lock.isClosed) throw new HeapDisposedError();
   throw failure(guards, mode, outcome, timeoutMs, signal);
 }
 

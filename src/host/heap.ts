@@ -251,7 +251,8 @@ export class Heap implements Disposable {
 
   /**
    * A pool of instances of a struct, made in advance: the last release of one returns it instead of freeing it. Worth it
-   * for structs whose making is dear (docs/ownership.md has the measurement). O(capacity).
+   * for structs whose making is dear (docs/ownership.md has the measurement). An instance of a shared heap that dies in another thread is
+   * freed. O(capacity).
    * @throws InvalidArgumentError for a bad option, OutOfMemoryError
    */
   pool<T extends AnyStruct>(type: T, options: PoolOptions<ReadOf<T>>): Pool<T> {

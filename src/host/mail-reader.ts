@@ -1,5 +1,5 @@
 /** Reading this thread's mail, under the exclusive lock. Runs disposers, callbacks and finalizers. */
-import { MAIL_CALLBACK, MAIL_DISPOSE, MAIL_FINALIZE, MAIL_FORGET } from "../memory/layout.js";
+import { MAIL_CALLBACK, MAIL_DISPOSE, MAIL_FINALIZE, MAIL_FORGET, MAIL_LEFT_POOL } from "../memory/layout.js";
 import type { Context } from "./context.js";
 import type { Mail, Mailbox } from "./mailbox.js";
 
@@ -8,7 +8,7 @@ export function readMail(context: Context, mailbox: Mailbox): void {
   while (!mailbox.isEmpty) for (const mail of mailbox.takeAll()) read(context, mail);
 }
 
-function read({ core, foreign, callbacks }: Context, { kind, first, second }: Mail): void {
+function read({ core, foreign, callbacks, pools }: Context, { kind, first, second }: Mail): void {
   switch (kind) {
     case MAIL_DISPOSE:
       foreign.endPosted(first);
@@ -19,6 +19,9 @@ function read({ core, foreign, callbacks }: Context, { kind, first, second }: Ma
       break;
     case MAIL_FORGET:
       callbacks.forget(first);
+      break;
+    case MAIL_LEFT_POOL:
+      pools.lose(first);
       break;
     case MAIL_FINALIZE:
       callbacks.runFinalizer(first);

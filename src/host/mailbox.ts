@@ -14,11 +14,9 @@ import {
   MAIL_KIND,
   MAIL_SECOND,
   MAIL_WORDS,
-  THREAD_ATTACHED,
   THREAD_BELL,
   THREAD_MAIL,
   THREAD_MAIL_TAIL,
-  THREAD_STATE,
 } from "../memory/layout.js";
 
 const ENTRIES_MIN = 85;
@@ -56,12 +54,12 @@ export class Mailbox {
   }
 
   /**
-   * Post a mail, and take over the reference to the object that it holds. @returns false where the thread is gone, or there is no
+   * Post a mail to an attached thread, and take over the reference to the object that it holds. @returns false where there is no
    * memory for it
    */
   post(kind: number, first: number, second = 0): boolean {
     const { i32, record } = this;
-    if (i32[record + THREAD_STATE] !== THREAD_ATTACHED || !this.makeRoom()) return false;
+    if (!this.makeRoom()) return false;
     const at = i32[record + THREAD_MAIL] + i32[record + THREAD_MAIL_TAIL] * MAIL_WORDS;
     i32[at + MAIL_KIND] = kind;
     i32[at + MAIL_FIRST] = first;

@@ -15,6 +15,7 @@ import {
   HEADER_SERIAL,
   HEADER_TYPE,
   HEADER_WORDS,
+  MAIL_LEFT_POOL,
   SERIAL_RETIRED,
   TYPE_FINALIZER,
   TYPE_FLAGS,
@@ -242,6 +243,11 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
     }
   }
 
+  /** @internal An instance is gone without having come back. */
+  lose(instance: Address): void {
+    this.members.delete(instance);
+  }
+
   /** Nobody has used it since its last death: it goes without a finalizer. */
   private freeUnused(instance: Address): void {
     const { core, handles } = this.context;
@@ -294,9 +300,17 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
 /** The pools of a heap, by the instances that they lend. */
 export class PoolTable {
   private readonly poolOf = new Map<Address, Pool>();
+  private readonly context: Context;
 
   constructor(context: Context) {
-    context.core.hooks.returnToPool = (instance) => this.poolOf.get(instance)?.takeBack(instance) ?? false;
+    this.context = context;
+    context.core.hooks.returnToPool = (instance) => {
+      const pool = this.poolOf.get(instance);
+      if (pool !== undefined) return pool.takeBack(instance);
+      // Another thread's, which must not take what will be made there for its own.
+      context.sharing?.postAll(MAIL_LEFT_POOL, instance);
+      return false;
+    };
   }
 
   enter(instance: Address, pool: Pool): void {
@@ -305,6 +319,22 @@ export class PoolTable {
 
   leave(instance: Address): void {
     this.poolOf.delete(instance);
+  }
+
+  /** An instance has died in another thread. */
+  lose(instance: Address): void {
+    this.poolOf.get(instance)?.lose(instance);
+    this.poolOf.delete(instance);
+  }
+
+  /** After a repair: instances that it has dropped. O(heap) */
+  loseDead(): void {
+    if (this.poolOf.size === 0) return;
+    const { allocator, memory } = this.context.core;
+    const dead = new Set(this.poolOf.keys());
+    for (const object of allocator.objects())
+      if ((memory.i32[object + HEADER_TYPE] & FLAG_POOLED) !== 0) dead.delete(object);
+    for (const instance of dead) this.lose(instance);
   }
 
   /** Every instance that is in its pool now. */

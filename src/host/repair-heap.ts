@@ -5,14 +5,16 @@ import type { RepairReport } from "../gc/repair-report.js";
 import { externalReferences } from "../gc/roots.js";
 import {
   type Address,
+  CONTROL_ADOPTED_BYTES,
   CONTROL_DAMAGED,
   CONTROL_PARCELS,
   CONTROL_THREADS,
   HEADER_TYPE,
-  MAIL_DISPOSE,
   MAIL_FORGET,
+  THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
+  THREAD_ENDING,
   THREAD_IS_BASED,
   THREADS_MAX,
   TYPE_ID_MASK,
@@ -52,14 +54,20 @@ export function repairHeap(sharing: Sharing): void {
   const { context, threads } = sharing;
   const { core } = context;
   const { i32 } = core.memory;
-  const ended = threadsOf(sharing, THREAD_ENDED);
+  const { living, ended } = threadsOf(sharing);
   const names = ended.map((thread) => threads.name(thread));
-  const roots = rootsOfLiving(core, sharing);
+  const roots = rootsOf(core, sharing, living);
+  // First: a repair may end in the middle too.
+  for (const thread of living) sharing.askToRecount(thread);
   // The storage of those that have ended is nobody's: the repair frees what nobody keeps.
   for (const thread of ended) for (const word of THREAD_STORAGE) i32[threads.record(thread) + word] = 0;
-  const report = repair(core.memory, roots, kept(core, sharing));
+  const report = repair(core.memory, roots, kept(core, sharing, living));
   new Parcels(core.allocator).relink();
-  for (const thread of ended) forgetThread(sharing, thread);
+  for (const thread of ended) {
+    forgetThread(sharing, thread);
+    if (threads.state(thread) === THREAD_ENDED) threads.free(thread);
+  }
+  countAdoptedBytes(core, sharing, living);
   core.trigger.setEnabled(core.trigger.isEnabled); // as this thread's checks want it
   syncTypes(context);
   const containers = [...report.containers, ...dropMissingItems(context)];
@@ -69,19 +77,27 @@ export function repairHeap(sharing: Sharing): void {
   context.callBack("heap.onRepair", () => context.heap.onRepair(info));
 }
 
-function threadsOf({ threads }: Sharing, state: number): number[] {
-  return Array.from({ length: THREADS_MAX }, (_, thread) => thread).filter(
-    (thread) => threads.state(thread) === state,
-  );
+/**
+ * Asked once: threads may be reported while this one repairs. One whose end is being reported counts as ended: who reports it frees the
+ * lock before the record says so.
+ */
+function threadsOf({ threads }: Sharing): { living: number[]; ended: number[] } {
+  const living: number[] = [];
+  const ended: number[] = [];
+  for (let thread = 0; thread < THREADS_MAX; thread++) {
+    const state = threads.state(thread);
+    if (state === THREAD_ATTACHED) living.push(thread);
+    else if (state === THREAD_ENDED || state === THREAD_ENDING) ended.push(thread);
+  }
+  return { living, ended };
 }
 
 /** What handles and mails of living threads hold, and parcels. */
-function rootsOfLiving(core: Core, sharing: Sharing): Map<Address, number> {
+function rootsOf(core: Core, sharing: Sharing, living: readonly number[]): Map<Address, number> {
   const { i32 } = core.memory;
   const { threads } = sharing;
   const roots = new Map<Address, number>();
   const add = (object: Address, count: number) => roots.set(object, (roots.get(object) ?? 0) + count);
-  const living = threadsOf(sharing, THREAD_ATTACHED);
   for (const thread of living) {
     const record = threads.record(thread);
     forEachRoot(i32, record, add);
@@ -96,11 +112,22 @@ function rootsOfLiving(core: Core, sharing: Sharing): Map<Address, number> {
   return roots;
 }
 
+/** Each thread's share was changed by itself alone; the sum may have been under way. */
+function countAdoptedBytes({ memory: { f64 } }: Core, sharing: Sharing, living: readonly number[]): void {
+  let bytes = 0;
+  for (const thread of living) bytes += f64[(sharing.threads.record(thread) + THREAD_ADOPTED_BYTES) >> 1];
+  f64[CONTROL_ADOPTED_BYTES >> 1] = bytes;
+}
+
 /** Storage that is no object's, and strings that no object holds. */
-function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Address> {
+function* kept(
+  { memory: { i32 } }: Core,
+  sharing: Sharing,
+  living: readonly number[],
+): IterableIterator<Address> {
   yield i32[CONTROL_THREADS];
   if (i32[CONTROL_PARCELS] !== 0) yield i32[CONTROL_PARCELS];
-  for (const thread of threadsOf(sharing, THREAD_ATTACHED))
+  for (const thread of living)
     for (const word of THREAD_STORAGE) {
       const storage = i32[sharing.threads.record(thread) + word];
       if (storage !== 0) yield storage;
@@ -110,12 +137,12 @@ function* kept({ memory: { i32 } }: Core, sharing: Sharing): IterableIterator<Ad
   yield* sites;
 }
 
-/** Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. */
-function tellOwners(sharing: Sharing, { droppedForeign, droppedCallbacks }: RepairReport): void {
-  const { foreign, callbacks } = sharing.context;
-  for (const number of droppedForeign)
-    if (threadOf(number) === sharing.thread) foreign.endPosted(number);
-    else sharing.post(threadOf(number), MAIL_DISPOSE, number);
+/**
+ * Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. Which values those are each
+ * looks for itself: the thread that has ended may have taken a value's number away and not posted it yet.
+ */
+function tellOwners(sharing: Sharing, { droppedCallbacks }: RepairReport): void {
+  const { callbacks } = sharing.context;
   for (const number of droppedCallbacks)
     if (threadOf(number) === sharing.thread) callbacks.forget(number);
     else sharing.post(threadOf(number), MAIL_FORGET, number);

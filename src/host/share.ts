@@ -26,6 +26,7 @@ import { show } from "./schema.js";
 import { checkClasses, noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { Sharing } from "./sharing.js";
 import type { AnyStruct } from "./types.js";
+import { hostThreadId } from "./watch.js";
 
 /** What another thread needs to attach: `worker.postMessage(heap.share())`. */
 export interface HeapToken {
@@ -86,10 +87,11 @@ function begin(context: Context, name: string): void {
     core.allocator.free(table);
     throw error;
   }
-  sharing.threads.attach(name);
+  sharing.threads.attach(name, hostThreadId());
   i32[CONTROL_HEAP_ID] = newId();
   here.add(i32[CONTROL_HEAP_ID]);
   enterKnownRoots(context, sharing);
+  sharing.countAdopted(context.foreign.bytes);
   context.sharing = sharing;
   noteKnown(context, 0);
   context.binder.guardAll();
@@ -138,7 +140,7 @@ export function attach(
   checkClasses(types, "Heap.attach");
   const memory = openMemory(token);
   const threads = new ThreadTable(memory, memory.i32[CONTROL_THREADS]);
-  const thread = threads.attach(String(name));
+  const thread = threads.attach(String(name), hostThreadId());
   memory.i32[threads.record(thread) + THREAD_IS_BASED] = 1;
   let context: Context | undefined;
   try {

@@ -13,14 +13,19 @@ import {
   KIND_STORAGE,
   MAIL_FINALIZE,
   RING_WORDS,
+  THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
+  THREAD_BELL,
   THREAD_ENDED,
   THREAD_FREE,
   THREAD_IS_BASED,
+  THREAD_LEFT,
+  THREAD_RECOUNT,
   THREAD_RING,
   THREAD_RING_HEAD,
   THREAD_RING_TAIL,
   THREAD_ROOTS,
+  THREAD_UNSETTLED,
   THREADS_MAX,
   TYPE_THREADS,
 } from "../memory/layout.js";
@@ -39,7 +44,7 @@ import { repairHeap } from "./repair-heap.js";
 import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
-import { introduce, watchAll } from "./watch.js";
+import { holdWebLock, watchAll } from "./watch.js";
 
 /** What comes beyond the ring waits in JavaScript, and in this thread. A thread with more releases waiting than this, or one for longer, takes a writer's turn when its guard ends. */
 const WAITING_MAX = 10_000;
@@ -97,8 +102,11 @@ export class Sharing implements Guarding {
   start(): void {
     const { lock } = this;
     lock.onAcquire = (mode) => (mode === "exclusive" ? this.beginWriting() : syncTypes(this.context));
+    lock.beforeLeave = (mode) => {
+      if (mode === "exclusive" && !this.isOver) this.settle();
+    };
     lock.afterLeave = (mode) => this.afterLeave(mode);
-    introduce(this, this.record, this.i32);
+    holdWebLock(this, this.record, this.i32);
     void this.listen();
   }
 
@@ -131,6 +139,22 @@ export class Sharing implements Guarding {
     if (this.lock.writeEpoch >= 0) this.i32[CONTROL_ROOT_COUNT] += change;
     else Atomics.add(this.i32, CONTROL_ROOT_COUNT, change);
     this.roots.add(object, change);
+    if (!this.roots.isOverflowing && this.lock.writeEpoch < 0) this.i32[this.record + THREAD_UNSETTLED] = 0;
+  }
+
+  /**
+   * What other threads do not see of this one's roots goes into the table: if this thread ends, or another repairs the heap, only
+   * that counts.
+   */
+  private settle(): void {
+    const { roots, i32, record } = this;
+    if (roots.isOverflowing) roots.makeRoom();
+    i32[record + THREAD_UNSETTLED] = roots.isOverflowing ? 1 : 0;
+  }
+
+  /** This thread's values hold more bytes, or fewer. */
+  countAdopted(change: number): void {
+    this.core.memory.f64[(this.record + THREAD_ADOPTED_BYTES) >> 1] += change;
   }
 
   /** A new reference, under any guard: others may be taking one to the same object. */
@@ -138,6 +162,8 @@ export class Sharing implements Guarding {
     if (this.lock.writeEpoch >= 0) this.core.counts.incref(object);
     else {
       this.requireRoom();
+      // Until the root is entered: nothing else would say that the count of a thread that ends in between is wrong.
+      Atomics.store(this.i32, this.record + THREAD_UNSETTLED, 1);
       Atomics.add(this.i32, object + HEADER_REFCOUNT, 1);
     }
   }
@@ -228,13 +254,20 @@ export class Sharing implements Guarding {
         enterBaseRoots(this.core, this, record);
       if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL))
         this.applyReleases(record);
-      if (state === THREAD_ENDED) endThread(this, thread);
+      if (state !== THREAD_ENDED) continue;
+      endThread(this, thread);
+      threads.free(thread);
     }
     if (this.late.length > 0) for (const object of this.late.splice(0)) this.drop(this.roots, object);
     this.waitingSince = 0;
     if (!this.mailbox.isEmpty) readMail(this.context, this.mailbox);
+    if (i32[this.record + THREAD_RECOUNT] === 0) return;
+    i32[this.record + THREAD_RECOUNT] = 0;
+    this.context.foreign.disposeLost();
+    this.context.pools.loseDead();
   }
 
+  /** Before this thread knows the types: a damaged heap is repaired first, also by one that is just joining. */
   repairIfDamaged(): void {
     if (Atomics.load(this.i32, CONTROL_DAMAGED) !== 0) repairHeap(this);
   }
@@ -275,7 +308,7 @@ export class Sharing implements Guarding {
   /** Now if the lock is free; otherwise when it is. */
   private takeTurn(): void {
     const { lock } = this;
-    if (lock.mode === "shared") return; // the end of the guard is followed by one
+    if (lock.mode === "shared" || this.isOver) return; // the end of the guard is followed by one
     if (lock.try("exclusive")) lock.leave();
     else if (!this.isTurnPending) {
       this.isTurnPending = true;
@@ -293,12 +326,27 @@ export class Sharing implements Guarding {
 
   // -- mail -----------------------------------------------------------------------------------
 
+  /** Have a thread look for values of its own that a repair has left without an object. */
+  askToRecount(thread: number): void {
+    const record = this.threads.record(thread);
+    this.i32[record + THREAD_RECOUNT] = 1;
+    Atomics.add(this.i32, record + THREAD_BELL, 1);
+    this.posted.add(thread);
+  }
+
   /** Tell another thread that something of its own has ended. @returns whether it will hear of it */
   post(thread: number, kind: number, first: number, second = 0): boolean {
     if (thread >= THREADS_MAX) return false; // HOST_NUMBER_LOST
+    if (!this.threads.isAttached(thread)) return false;
     const isPosted = new Mailbox(this.core, this.threads.record(thread)).post(kind, first, second);
     if (isPosted) this.posted.add(thread);
     return isPosted;
+  }
+
+  /** Tell all other threads. */
+  postAll(kind: number, first: number): void {
+    for (let thread = 0; thread < THREADS_MAX; thread++)
+      if (thread !== this.thread) this.post(thread, kind, first);
   }
 
   /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
@@ -332,7 +380,7 @@ export class Sharing implements Guarding {
     const { mailbox } = this;
     while (waitAsync !== undefined && !this.isOver) {
       const seen = mailbox.bell();
-      if (!mailbox.isEmpty && lock.mode === "none") {
+      if ((!mailbox.isEmpty || i32[this.record + THREAD_RECOUNT] !== 0) && lock.mode === "none") {
         try {
           if ((await lock.lockAsync("exclusive", Number.POSITIVE_INFINITY)) === "entered") lock.leave();
         } catch (error) {
@@ -356,8 +404,10 @@ export class Sharing implements Guarding {
 
   /** Whether no other thread has the heap. */
   get isAlone(): boolean {
-    for (let thread = 0; thread < THREADS_MAX; thread++)
-      if (thread !== this.thread && this.threads.state(thread) !== THREAD_FREE) return false;
+    for (let thread = 0; thread < THREADS_MAX; thread++) {
+      const state = this.threads.state(thread);
+      if (thread !== this.thread && state !== THREAD_FREE && state !== THREAD_LEFT) return false;
+    }
     return true;
   }
 

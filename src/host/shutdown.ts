@@ -10,6 +10,7 @@ import {
   CONTROL_THREADS,
   CONTROL_USER_CODE,
   CONTROL_WEAKREFS,
+  THREAD_LEFT,
 } from "../memory/layout.js";
 import { plainText } from "../memory/plain-text.js";
 import type { Context } from "./context.js";
@@ -46,9 +47,13 @@ function leaveHeap(context: Context, sharing: Sharing): void {
       context.core.memory.i32[CONTROL_THREADS] = 0;
     } else leave(context, sharing);
   } finally {
+    const hasLeft = sharing.threads.state(sharing.thread) === THREAD_LEFT;
     sharing.stop();
     forgetHeap(context.core.memory);
+    sharing.lock.close();
     guard[Symbol.dispose]();
+    // Not before: until then the lock knows this thread by its number.
+    if (hasLeft) sharing.threads.free(sharing.thread);
   }
 }
 
@@ -60,6 +65,7 @@ function leave(context: Context, sharing: Sharing): void {
     runAtExit(context);
     context.foreign.disposeAll();
     endThread(sharing, sharing.thread);
+    sharing.threads.setLeft(sharing.thread);
   } finally {
     context.close();
   }

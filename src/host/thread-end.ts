@@ -4,6 +4,8 @@ import type { Core } from "../gc/core.js";
 import { externalReferences } from "../gc/roots.js";
 import {
   type Address,
+  CONTROL_ADOPTED_BYTES,
+  CONTROL_ADOPTED_SINCE,
   CONTROL_FOREIGN,
   CONTROL_ROOT_COUNT,
   CONTROL_WEAKREFS,
@@ -11,6 +13,7 @@ import {
   HOST_NUMBER_LOST,
   KIND_FOREIGN,
   KIND_WEAKREF,
+  THREAD_ADOPTED_BYTES,
   THREAD_IS_BASED,
   THREAD_MAIL,
   THREAD_RING,
@@ -60,7 +63,8 @@ export function rootsOfAll(core: Core, { threads }: Pick<Sharing, "threads">): M
 
 /**
  * A thread has ended: its handles are released, its values are gone undisposed, its functions will not be called. Under the
- * exclusive lock; O(heap) if the heap has foreign values or weak references. Runs finalizers and callbacks.
+ * exclusive lock; O(heap) if the heap has foreign values or weak references. Runs finalizers and callbacks. The record is freed by the
+ * caller, when nobody can reach a thread of its number any more.
  */
 export function endThread(sharing: Sharing, thread: number): void {
   const { core } = sharing.context;
@@ -82,16 +86,19 @@ export function endThread(sharing: Sharing, thread: number): void {
     }
 }
 
-/** The rest of it, after which the record may be another thread's. */
+/** Nothing leads to what the thread knew by numbers of its own: its number will be another thread's. */
 export function forgetThread({ context, threads }: Sharing, thread: number): void {
   const { core } = context;
   forgetFunctions(core, thread);
   for (let id = 1; id < core.types.count; id++)
     core.memory.i32[core.types.descriptor(id) + TYPE_THREADS] &= ~(1 << thread);
-  threads.free(thread);
+  const { f64 } = core.memory;
+  const share = (threads.record(thread) + THREAD_ADOPTED_BYTES) >> 1;
+  f64[CONTROL_ADOPTED_BYTES >> 1] -= f64[share];
+  f64[CONTROL_ADOPTED_SINCE >> 1] = Math.max(0, f64[CONTROL_ADOPTED_SINCE >> 1] - f64[share]);
+  f64[share] = 0;
 }
 
-/** Its number will be another thread's: nothing may lead to what it knew by numbers of its own. */
 function forgetFunctions(core: Core, thread: number): void {
   const { i32 } = core.memory;
   if (i32[CONTROL_FOREIGN] === 0 && i32[CONTROL_WEAKREFS] === 0) return;

@@ -3,7 +3,7 @@
  * Web Lock that each thread holds as long as it lives.
  */
 import { InvalidArgumentError } from "../memory/errors.js";
-import { CONTROL_HEAP_ID, THREAD_HOST_ID, THREADS_MAX } from "../memory/layout.js";
+import { CONTROL_HEAP_ID, THREAD_WEB_LOCK, THREADS_MAX } from "../memory/layout.js";
 import { show } from "./schema.js";
 import type { Sharing } from "./sharing.js";
 
@@ -14,23 +14,18 @@ export interface WatchableWorker {
   once?(event: "exit", listener: () => void): unknown;
 }
 
-/** In THREAD_HOST_ID: the thread holds its Web Lock. */
-const HAS_WEB_LOCK = -1;
-
 interface WebLocks {
   request(name: string, callback: () => Promise<void> | void): Promise<unknown>;
 }
 
-/** Say who this thread is, so that its end can be reported. */
-export function introduce(sharing: Sharing, record: number, i32: Int32Array): void {
-  const id = hostThreadId();
-  if (id !== undefined) i32[record + THREAD_HOST_ID] = id + 1;
-  else
-    void webLocks()?.request(nameOf(i32, sharing.thread), () => {
-      if (sharing.isOver) return undefined;
-      Atomics.store(i32, record + THREAD_HOST_ID, HAS_WEB_LOCK);
-      return sharing.over;
-    });
+/** In a browser: the end of this thread can be reported from now on. */
+export function holdWebLock(sharing: Sharing, record: number, i32: Int32Array): void {
+  if (hostThreadId() !== undefined) return;
+  void webLocks()?.request(nameOf(i32, sharing.thread), () => {
+    if (sharing.isOver) return undefined;
+    Atomics.store(i32, record + THREAD_WEB_LOCK, 1);
+    return sharing.over;
+  });
 }
 
 /**
@@ -52,14 +47,14 @@ export function watch(sharing: Sharing, worker: WatchableWorker, i32: Int32Array
     );
   worker.once("exit", () => {
     for (let thread = 0; thread < THREADS_MAX; thread++)
-      if (i32[sharing.threads.record(thread) + THREAD_HOST_ID] === threadId + 1) sharing.reportEnd(thread);
+      if (sharing.threads.hostId(thread) === threadId) sharing.reportEnd(thread);
   });
 }
 
 /** In a browser: wait for the Web Lock of every thread that has one. */
 export function watchAll(sharing: Sharing, i32: Int32Array): void {
   for (let thread = 0; thread < THREADS_MAX; thread++) {
-    const isWatchable = i32[sharing.threads.record(thread) + THREAD_HOST_ID] === HAS_WEB_LOCK;
+    const isWatchable = i32[sharing.threads.record(thread) + THREAD_WEB_LOCK] !== 0;
     if (thread === sharing.thread || !isWatchable || sharing.watched.has(thread)) continue;
     sharing.watched.add(thread);
     void webLocks()?.request(nameOf(i32, thread), () => {
@@ -74,7 +69,7 @@ function nameOf(i32: Int32Array, thread: number): string {
 }
 
 /** The number by which Node's `Worker` knows its thread; undefined in browsers. */
-function hostThreadId(): number | undefined {
+export function hostThreadId(): number | undefined {
   const { process } = globalThis as {
     process?: { getBuiltinModule?: (name: string) => { threadId?: number } | undefined };
   };

@@ -431,6 +431,8 @@ export const MAIL_CALLBACK = 2;
 export const MAIL_FORGET = 3;
 /** An object, which the mail holds, has to be finalized. */
 export const MAIL_FINALIZE = 4;
+/** An instance of some pool has died in a thread that does not know the pool, and is free: its address. */
+export const MAIL_LEFT_POOL = 5;
 
 /**
  * The table of parcels: a storage block that begins with how many slots there are, the first free slot + 1, how many parcels are
@@ -456,26 +458,30 @@ export const PARCEL_SLOT_BITS = 20;
  */
 export const THREAD_SHIFT = 6;
 export const THREAD_WORDS = 1 << THREAD_SHIFT;
-export const THREAD_STATE = 0; //       THREAD_FREE and so on
+export const THREAD_STATE = 0; //       THREAD_FREE and so on, and above THREAD_STATE_BITS the host's number of the thread + 1; 0: unknown
 export const THREAD_ROOTS = 1; //       storage block of its root table, or 0
-export const THREAD_HOST_ID = 2; //     the host's number of the thread + 1, by which its end is reported; 0: unknown
+export const THREAD_WEB_LOCK = 2; //    1: the thread holds its Web Lock, by which its end is reported in a browser
+export const THREAD_UNSETTLED = 3; //   1: a count was raised whose root is not in the table yet: if the thread ends now, counts are wrong
 export const THREAD_RING = 4; //        storage block of releases that wait, or 0
 export const THREAD_RING_HEAD = 5; //   applied so far
 export const THREAD_RING_TAIL = 6; //   written so far
 export const THREAD_MAIL = 7; //        storage block of the mailbox, or 0
-export const THREAD_MAIL_HEAD = 8;
+export const THREAD_RECOUNT = 8; //     1: after a repair its thread has to look which of its values are still somebody's
 export const THREAD_MAIL_TAIL = 9;
 export const THREAD_BELL = 10; //       raised when mail comes: what its event loop waits on
 export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded; or THREAD_SITE_ASKED
 export const THREAD_IS_BASED = 12; //   1: the handles that were made before share() are in its root table
 export const THREAD_NAME_LENGTH = 13;
 export const THREAD_NAME = 14; //       6 words of Latin-1
-export const THREAD_SITE = 20; //       44 words of Latin-1
+export const THREAD_ADOPTED_BYTES = 20; // f64: its share of CONTROL_ADOPTED_BYTES
+export const THREAD_SITE = 22; //       42 words of Latin-1
 export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;
 /** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */
 export const THREAD_ENDED = 2;
 export const THREAD_ENDING = 3; //       its end is being reported: the lock may still know it
+export const THREAD_LEFT = 4; //         it has given up all it had, and is about to leave the lock and then to free its record
+export const THREAD_STATE_BITS = 3;
 export const THREAD_SITE_ASKED = -1; //  in THREAD_SITE_LENGTH: another thread has waited long and wants to know
 
 // -- poison -----------------------------------------------------------------------------------

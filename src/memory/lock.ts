@@ -49,6 +49,8 @@ export class HeapLock {
   /** Once for each wait that has become long, with the threads in its way. */
   onLongWait: (holders: readonly number[]) => void = nothing;
   readonly thread: number;
+  /** This thread has the heap no more. */
+  isClosed = false;
   private readonly i32: Int32Array;
   private readonly atomics: LockAtomics;
   private readonly now: () => number;
@@ -162,6 +164,22 @@ export class HeapLock {
     // Always: it may have ended after it had left and before it said so.
     this.tellWaiters();
     return wasExclusive;
+  }
+
+  /**
+   * This thread is about to have the heap no more: what waits here gives up at once, because the number will be another thread's. Under
+   * the exclusive lock, which is left afterwards.
+   */
+  close(): void {
+    const { atomics, i32, bit } = this;
+    this.isClosed = true;
+    if (this.waits.size === 0) return;
+    this.waits.clear();
+    for (const word of [CONTROL_LOCK_WRITERS, CONTROL_LOCK_READERS, CONTROL_LOCK_TURN])
+      atomics.and(i32, word, ~bit);
+    // Whoever waits, and these too: they find that it is closed.
+    atomics.add(i32, CONTROL_LOCK_EVENTS, 1);
+    atomics.notify(i32, CONTROL_LOCK_EVENTS);
   }
 
   /** Numbers of the threads that hold the lock now. */
@@ -302,6 +320,7 @@ export class HeapLock {
 
   /** Try to enter. @returns undefined: sleep until the events differ from `wait.events`, for `wait.sleepMs` at most */
   private look(wait: LockWait, signal: AbortSignal | undefined): LockOutcome | undefined {
+    if (this.isClosed) return "aborted";
     const { atomics, i32, bit } = this;
     // First: what happens from here on ends the sleep.
     const events = atomics.load(i32, CONTROL_LOCK_EVENTS);
@@ -349,6 +368,7 @@ export class HeapLock {
   /** Others may have given precedence to one that gives up, so they are told. */
   private endWait(wait: LockWait): void {
     const { atomics, i32, bit, waits } = this;
+    if (this.isClosed) return;
     waits.delete(wait);
     for (const other of waits) if (other.word === wait.word) return;
     atomics.and(i32, wait.word, ~bit);

@@ -5,11 +5,14 @@
 import { ShareError } from "./errors.js";
 import {
   type Address,
+  CONTROL_DAMAGED,
   CONTROL_THREADS_END,
+  THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_ENDING,
   THREAD_FREE,
+  THREAD_LEFT,
   THREAD_NAME,
   THREAD_NAME_LENGTH,
   THREAD_SHIFT,
@@ -17,6 +20,8 @@ import {
   THREAD_SITE_ASKED,
   THREAD_SITE_LENGTH,
   THREAD_STATE,
+  THREAD_STATE_BITS,
+  THREAD_UNSETTLED,
   THREAD_WORDS,
   THREADS_MAX,
   WORD_BYTES,
@@ -24,8 +29,10 @@ import {
 import type { HeapLock } from "./lock.js";
 import type { Memory } from "./memory.js";
 
-const NAME_WORDS = THREAD_SITE - THREAD_NAME;
+const NAME_WORDS = THREAD_ADOPTED_BYTES - THREAD_NAME;
+const NAME_CHARACTERS = NAME_WORDS * WORD_BYTES;
 const SITE_WORDS = THREAD_WORDS - THREAD_SITE;
+const STATE_MASK = (1 << THREAD_STATE_BITS) - 1;
 /** How often a text is read again that is written meanwhile. */
 const READS_MAX = 4;
 
@@ -45,7 +52,7 @@ export class ThreadTable {
 
   /** One of the THREAD_ states. */
   state(thread: number): number {
-    return Atomics.load(this.i32, this.record(thread) + THREAD_STATE);
+    return Atomics.load(this.i32, this.record(thread) + THREAD_STATE) & STATE_MASK;
   }
 
   isAttached(thread: number): boolean {
@@ -64,24 +71,28 @@ export class ThreadTable {
       Atomics.compareExchange(i32, CONTROL_THREADS_END, now, end);
   }
 
+  /** By what the host knows it; undefined where that is unknown, and of no thread. */
+  hostId(thread: number): number | undefined {
+    const id = Atomics.load(this.i32, this.record(thread) + THREAD_STATE) >>> THREAD_STATE_BITS;
+    return id === 0 ? undefined : id - 1;
+  }
+
   /**
    * Take the first free record. Needs no lock: who has no number yet cannot have one.
    * @param name for error messages; characters beyond Latin-1 become "?", and what does not fit is cut off
+   * @param hostId in the same exchange, so that the end of a thread can be reported from the first moment on
    * @returns the number of this thread
    * @throws ShareError TOO_MANY_THREADS
    */
-  attach(name: string): number {
+  attach(name: string, hostId = -1): number {
+    const attached = THREAD_ATTACHED | ((hostId + 1) << THREAD_STATE_BITS);
     for (let thread = 0; thread < THREADS_MAX; thread++) {
       const record = this.record(thread);
       if (this.state(thread) !== THREAD_FREE) continue;
       this.raiseEnd(thread + 1);
-      const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, THREAD_ATTACHED);
+      const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, attached);
       if (state !== THREAD_FREE) continue;
-      this.writeText(
-        record + THREAD_NAME,
-        record + THREAD_NAME_LENGTH,
-        name.slice(0, NAME_WORDS * WORD_BYTES),
-      );
+      this.writeText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, name.slice(0, NAME_CHARACTERS));
       return thread;
     }
     throw new ShareError(
@@ -96,15 +107,27 @@ export class ThreadTable {
    * @returns whether the heap is damaged by it; undefined if there was nothing to report
    */
   end(thread: number, lock: HeapLock): boolean | undefined {
-    const state = this.record(thread) + THREAD_STATE;
-    if (Atomics.compareExchange(this.i32, state, THREAD_ATTACHED, THREAD_ENDING) !== THREAD_ATTACHED)
-      return undefined;
-    const isDamaged = lock.end(thread);
-    Atomics.store(this.i32, state, THREAD_ENDED);
-    return isDamaged;
+    const { i32 } = this;
+    const record = this.record(thread);
+    const state = Atomics.load(i32, record + THREAD_STATE);
+    const lived = state & STATE_MASK;
+    if (lived !== THREAD_ATTACHED && lived !== THREAD_LEFT) return undefined;
+    if (Atomics.compareExchange(i32, record + THREAD_STATE, state, THREAD_ENDING) !== state) return undefined;
+    // While it still bars writers, as one that was reading.
+    const isUnsettled = Atomics.load(i32, record + THREAD_UNSETTLED) !== 0;
+    if (isUnsettled) Atomics.store(i32, CONTROL_DAMAGED, 1);
+    const wasExclusive = lock.end(thread);
+    Atomics.store(i32, record + THREAD_STATE, THREAD_ENDED);
+    return wasExclusive || isUnsettled;
   }
 
-  /** Make the record of an ended thread free again. Exclusive; its storage has been freed. */
+  /** Of this thread itself: it has given up all it had, under the exclusive lock, which it still holds. */
+  setLeft(thread: number): void {
+    const state = this.record(thread) + THREAD_STATE;
+    Atomics.store(this.i32, state, (this.i32[state] & ~STATE_MASK) | THREAD_LEFT);
+  }
+
+  /** Make the record of an ended thread free again, under the exclusive lock; or, when that is left, of this one. Its storage has been freed. */
   free(thread: number): void {
     const record = this.record(thread);
     this.i32.fill(0, record + THREAD_STATE + 1, record + THREAD_WORDS);

@@ -64,6 +64,11 @@ export class ThreadRoots {
     this.overflow.set(object, (this.overflow.get(object) ?? 0) + change);
   }
 
+  /** Whether there are roots that are not in the table, where other threads would see them. */
+  get isOverflowing(): boolean {
+    return this.overflow.size > 0;
+  }
+
   /** Whether `makeRoom` has something to do. */
   get needsRoom(): boolean {
     return this.overflow.size > 0 || !this.hasRoom(ENTRIES_MIN >> 2);

@@ -66,7 +66,7 @@ describe("the line where a thread took the lock", () => {
     const { threads } = makeTable();
     const thread = threads.attach("main");
     expect(threads.site(thread)).toBeUndefined();
-    for (const line of ["a", "main.mjs:1:2", "x".repeat(176)]) {
+    for (const line of ["a", "main.mjs:1:2", "x".repeat(168)]) {
       threads.setSite(thread, line);
       expect(threads.site(thread)).toBe(line);
     }
@@ -79,7 +79,7 @@ describe("the line where a thread took the lock", () => {
     const { threads, i32 } = makeTable();
     const next = i32[threads.record(1)];
     threads.setSite(0, `${"f".repeat(300)}/main.mjs:1:2`);
-    expect(threads.site(0)).toBe(`...${"f".repeat(160)}/main.mjs:1:2`);
+    expect(threads.site(0)).toBe(`...${"f".repeat(152)}/main.mjs:1:2`);
     expect(i32[threads.record(1)]).toBe(next);
   });
 
@@ -127,6 +127,43 @@ describe("the end of a thread", () => {
     threads.free(worker.thread);
     expect(threads.attach("third")).toBe(1);
     expect(threads.end(1, main)).toBe(false);
+  });
+
+  it("can be told by the host's number from the first moment on", () => {
+    const { i32, threads } = makeTable();
+    const thread = threads.attach("worker", 4711);
+    expect(threads.hostId(thread)).toBe(4711);
+    expect(threads.isAttached(thread)).toBe(true);
+    expect(threads.hostId(threads.attach("unknown"))).toBeUndefined();
+    expect(threads.hostId(threads.attach("", 0))).toBe(0);
+    expect(threads.end(thread, new HeapLock(i32, 5))).toBe(false);
+    expect(threads.hostId(thread)).toBeUndefined();
+  });
+
+  it("is reported of one that has left, until its record is free", () => {
+    const { i32, threads } = makeTable();
+    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.attach(name, 9)));
+    worker.try("exclusive");
+    threads.setLeft(worker.thread);
+    expect(threads.state(worker.thread)).toBe(L.THREAD_LEFT);
+    expect(threads.hostId(worker.thread)).toBe(9);
+    expect(threads.end(worker.thread, main)).toBe(true);
+    threads.free(worker.thread);
+    expect(threads.end(worker.thread, main)).toBeUndefined();
+  });
+
+  it("damages the heap if a count of it was not settled, before a writer can enter", () => {
+    const { i32, threads } = makeTable();
+    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.attach(name)));
+    worker.try("shared");
+    i32[threads.record(worker.thread) + L.THREAD_UNSETTLED] = 1;
+    const damaged: number[] = [];
+    main.end = (thread) => {
+      damaged.push(i32[L.CONTROL_DAMAGED]);
+      return HeapLock.prototype.end.call(main, thread);
+    };
+    expect(threads.end(worker.thread, main)).toBe(true);
+    expect(damaged).toEqual([1]);
   });
 
   it("leaves nothing in the record", () => {

@@ -1,0 +1,288 @@
+/**
+ * What happens when a thread ends at a bad moment, between two stores that belong together. The threads are copies of the library in this
+ * one (share.test.ts); test/threads ends real ones anywhere.
+ */
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  any,
+  f64,
+  Heap,
+  type HeapRepair,
+  list,
+  refcount,
+  release,
+  retain,
+  str,
+  struct,
+} from "../../../src/index.js";
+import { verify } from "../../../src/inspect/index.js";
+import * as L from "../../../src/memory/layout.js";
+
+type Library = typeof import("../../../src/index.js");
+
+const Node = struct("Node", { v: f64, name: str });
+const heaps: Heap[] = [];
+const repairs: HeapRepair[] = [];
+
+function makeShared() {
+  const heap = Heap.create({ maximumBytes: 16 << 20, checks: "verify" });
+  const kept = heap.new(list(Node), [{ name: "kept" }]);
+  const token = heap.share({ name: "first" });
+  heap.onRepair = (repair) => repairs.push(repair);
+  heap.onLeakedHandle = () => {};
+  heaps.push(heap);
+  const { sharing, core } = Heap.contextOf(heap);
+  return { heap, token, kept, sharing: sharing!, i32: core.memory.i32 };
+}
+type Shared = ReturnType<typeof makeShared>;
+
+/** Another thread, to be ended. */
+async function join({ token }: Shared, name: string) {
+  vi.resetModules();
+  const library: Library = await import("../../../src/index.js");
+  const heap = library.Heap.attach(token, [], { name });
+  heap.onLeakedHandle = () => {};
+  return {
+    library,
+    heap,
+    context: library.Heap.contextOf(heap),
+    sharing: library.Heap.contextOf(heap).sharing!,
+  };
+}
+
+function under<R>(guard: Disposable, body: () => R): R {
+  try {
+    return body();
+  } finally {
+    guard[Symbol.dispose]();
+  }
+}
+
+afterEach(() => {
+  repairs.length = 0;
+  for (const heap of heaps.splice(0).reverse()) heap[Symbol.dispose]();
+});
+
+describe("a thread that ends", () => {
+  it("has all its handles in its table, however many it made under one guard", async () => {
+    const shared = makeShared();
+    const { heap, library, sharing } = await join(shared, "dies");
+    under(heap.lock(), () => {
+      for (let n = 0; n < 1000; n++) heap.new(library.list(library.any), []);
+    });
+    expect(sharing.roots.isOverflowing).toBe(false);
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => {
+      verify(shared.heap);
+      expect(shared.heap.gc.getObjects()).toEqual([]);
+      expect(repairs).toEqual([]);
+    });
+  });
+
+  it("between a count and its root under a shared guard has damaged the heap", async () => {
+    const shared = makeShared();
+    const { heap, sharing } = await join(shared, "dies");
+    const address = shared.kept["@address" as never];
+    heap.lockShared();
+    sharing.incref(address);
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => {
+      verify(shared.heap);
+      expect(repairs.map(({ threads }) => threads)).toEqual([['"dies"']]);
+    });
+  });
+
+  it("and has retained under a shared guard before, has not", async () => {
+    const shared = makeShared();
+    const parcel = under(shared.heap.lock(), () => shared.heap.send(shared.heap.new(list(any), [])));
+    const { heap, library, sharing } = await join(shared, "dies");
+    const all = under(heap.lock(), () => heap.receive(library.list(library.any), parcel));
+    under(heap.lockShared(), () => library.retain(all));
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => {
+      verify(shared.heap);
+      const [left] = shared.heap.gc.getObjects();
+      expect(refcount(left)).toBe(1);
+      expect(repairs).toEqual([]);
+    });
+  });
+
+  it("takes the bytes of its values with it", async () => {
+    const shared = makeShared();
+    under(shared.heap.lock(), () => shared.heap.adopt({}, () => {}, { bytes: 7 }));
+    for (const isHolding of [false, true]) {
+      const { heap, sharing } = await join(shared, "dies");
+      const guard = heap.lock();
+      heap.adopt({}, () => {}, { bytes: 100 });
+      expect(heap.adoptedBytes).toBe(107);
+      if (!isHolding) guard[Symbol.dispose]();
+      shared.sharing.reportEnd(sharing.thread);
+      under(shared.heap.lock(), () => {
+        expect(shared.heap.adoptedBytes).toBe(7);
+        expect(shared.heap.adoptedCount).toBe(1);
+      });
+    }
+    expect(repairs.length).toBe(1);
+  });
+
+  it("while the sum of these bytes was being changed leaves a right one", async () => {
+    const shared = makeShared();
+    under(shared.heap.lock(), () => shared.heap.adopt({}, () => {}, { bytes: 7 }));
+    const { heap, sharing, context } = await join(shared, "dies");
+    heap.lock();
+    context.core.memory.f64[L.CONTROL_ADOPTED_BYTES >> 1] += 50;
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => expect(shared.heap.adoptedBytes).toBe(7));
+  });
+});
+
+describe("a thread that leaves", () => {
+  it("has a record until it has left the lock, so that its end can be reported", async () => {
+    const shared = makeShared();
+    const { heap, sharing } = await join(shared, "leaves");
+    const states: number[] = [];
+    const settle = sharing.lock.beforeLeave;
+    sharing.lock.beforeLeave = (mode) => {
+      states.push(shared.sharing.threads.state(sharing.thread));
+      settle(mode);
+    };
+    heap[Symbol.dispose]();
+    expect(states).toEqual([L.THREAD_LEFT]);
+    expect(shared.sharing.threads.state(sharing.thread)).toBe(L.THREAD_FREE);
+    under(shared.heap.lock(), () => verify(shared.heap));
+  });
+
+  it("waits for the lock no more, which its number would be given to", async () => {
+    const shared = makeShared();
+    const { heap, sharing } = await join(shared, "leaves");
+    const guard = shared.heap.lock();
+    const waiting = heap.lockAsync().then(
+      () => "entered",
+      (error: Error) => error.name,
+    );
+    const { thread } = sharing;
+    await vi.waitFor(() => expect(shared.i32[L.CONTROL_LOCK_WRITERS]).toBe(1 << thread));
+    guard[Symbol.dispose]();
+    heap[Symbol.dispose]();
+    expect(shared.i32[L.CONTROL_LOCK_WRITERS] | shared.i32[L.CONTROL_LOCK_TURN]).toBe(0);
+    expect(await waiting).toBe("HeapDisposedError");
+    under(shared.heap.lock(), () => {
+      expect(shared.i32[shared.sharing.threads.record(thread) + L.THREAD_ROOTS]).toBe(0);
+      verify(shared.heap);
+    });
+  });
+
+  it("and dies before it has left the lock does not keep it", async () => {
+    const shared = makeShared();
+    const { heap, sharing } = await join(shared, "leaves");
+    sharing.lock.beforeLeave = () => {
+      shared.sharing.reportEnd(sharing.thread);
+      throw new Error("dies here");
+    };
+    const { leave } = sharing.lock;
+    sharing.lock.leave = function () {
+      this.beforeLeave("exclusive");
+    };
+    expect(() => heap[Symbol.dispose]()).toThrow("dies here");
+    sharing.lock.leave = leave;
+    under(shared.heap.lock({ timeout: 0 }), () => {
+      verify(shared.heap);
+      expect(repairs.length).toBe(1);
+    });
+  });
+});
+
+describe("a repair", () => {
+  it("takes a thread for ended whose end is still being reported", async () => {
+    const shared = makeShared();
+    const victim = await join(shared, "dies");
+    victim.heap.lock();
+    const { threads, lock } = shared.sharing;
+    const { end } = lock;
+    // Between the words of the lock and the record somebody else enters.
+    lock.end = (thread) => {
+      const isDamaged = end.call(lock, thread);
+      expect(threads.state(thread)).toBe(L.THREAD_ENDING);
+      under(shared.heap.lock(), () => verify(shared.heap));
+      return isDamaged;
+    };
+    shared.sharing.reportEnd(victim.sharing.thread);
+    lock.end = end;
+    under(shared.heap.lock(), () => verify(shared.heap));
+    expect(repairs.map(({ threads: names }) => names)).toEqual([['"dies"']]);
+    expect(threads.state(victim.sharing.thread)).toBe(L.THREAD_FREE);
+  });
+
+  it("comes before a thread joins", async () => {
+    const shared = makeShared();
+    const victim = await join(shared, "dies");
+    victim.heap.lock();
+    shared.sharing.threads.end(victim.sharing.thread, shared.sharing.lock);
+    expect(shared.i32[L.CONTROL_DAMAGED]).toBe(1);
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const next = await join(shared, "next");
+    expect(warn.mock.calls.join()).toContain('"dies" ended while it was changing the heap');
+    warn.mockRestore();
+    expect(shared.i32[L.CONTROL_DAMAGED]).toBe(0);
+    heaps.push(next.heap as unknown as Heap);
+    under(shared.heap.lock(), () => verify(shared.heap));
+  });
+
+  it("finds values whose number the dead thread had taken away and not posted", async () => {
+    const shared = makeShared();
+    const disposed: string[] = [];
+    under(shared.heap.lock(), () => {
+      const { heap } = shared;
+      const [posted, lost, kept] = ["posted", "lost", "kept"].map((name) =>
+        heap.adopt({}, () => disposed.push(name)),
+      );
+      heap.send(posted);
+      retain(kept);
+      shared.i32[(lost["@address" as never] as number) + L.FOREIGN_NUMBER] = 0;
+      shared.i32[L.CONTROL_FOREIGN]--;
+      for (const value of [posted, lost, kept]) release(value);
+    });
+    expect(disposed).toEqual([]);
+    const victim = await join(shared, "dies");
+    victim.heap.lock();
+    const all = victim.context.core;
+    // The one that it ends whole comes by mail, before anything is looked for.
+    const object = [...all.allocator.objects()].find(
+      (one) => all.types.kindOf(one) === L.KIND_FOREIGN && shared.i32[one + L.FOREIGN_NUMBER] !== 0,
+    )!;
+    all.hooks.disposeForeign(object);
+    shared.sharing.reportEnd(victim.sharing.thread);
+    under(shared.heap.lock(), () => verify(shared.heap));
+    expect(disposed.sort()).toEqual(["lost", "posted"]);
+    expect(repairs.length).toBe(1);
+  });
+});
+
+it("an instance of a pool that dies in another thread is the pool's no more", async () => {
+  const shared = makeShared();
+  const { heap } = shared;
+  const seen: string[] = [];
+  const [pool, parcel] = under(heap.lock(), () => {
+    const made = heap.pool(Node, { capacity: 2 });
+    const item = made.acquire({ name: "out" });
+    const all = heap.new(list(any), [item]);
+    const sent = heap.send(all);
+    release(item);
+    release(all);
+    return [made, sent];
+  });
+  const other = await join(shared, "other");
+  heaps.push(other.heap as unknown as Heap);
+  under(other.heap.lock(), () =>
+    other.library.release(other.heap.receive(other.library.list(other.library.any), parcel)),
+  );
+  under(heap.lock(), () => {
+    expect([pool.capacity, pool.available]).toEqual([1, 1]);
+    // One of these stands where the instance stood.
+    const values = Array.from({ length: 20 }, (_, n) => heap.adopt({}, () => seen.push(`value ${n}`)));
+    pool[Symbol.dispose]();
+    verify(heap);
+    for (const value of values) release(value);
+    expect(seen.length).toBe(20);
+  });
+});
