@@ -164,6 +164,8 @@ async function takeAsync(guards: Guards, mode: GuardMode, options: LockOptions |
 }
 
 function readTimeout(options: LockOptions | undefined): number {
+  if (options !== undefined && (typeof options !== "object" || options === null))
+    throw new InvalidArgumentError(`The options of a lock must be an object, got ${show(options)}.`);
   const timeout: unknown = options?.timeout === undefined ? TIMEOUT_MS : options.timeout;
   if (typeof timeout !== "number" || !(timeout >= 0))
     throw new InvalidArgumentError(

@@ -52,7 +52,7 @@ export interface LeakedHandle {
   readonly madeAt: string;
   /**
    * What would be freed with it, the object included; undefined where that cannot be told cheaply (of more than 10,000
-   * objects, or inside a finalizer).
+   * objects, or inside a finalizer), and of a shared heap without an exclusive guard.
    */
   readonly keepsAlive: { readonly objects: number; readonly bytes: number } | undefined;
 }
@@ -384,6 +384,8 @@ export class HandleTracker {
   }
 
   private keptBy(object: Address): LeakedHandle["keepsAlive"] {
+    const { sharing } = this.context;
+    if (sharing !== undefined && sharing.lock.mode !== "exclusive") return undefined;
     const { collector, allocator, types, trigger } = this.context.core;
     if (trigger.isCollecting || this.i32[CONTROL_USER_CODE] > 0) return undefined;
     const kept = collector.findKeptBy(object, KEPT_OBJECTS_MAX);

@@ -349,7 +349,7 @@ export class Heap implements Disposable {
   /**
    * Have the end of a worker reported to the heap: its handles are then released, and what it was writing is repaired. Without that a worker
    * that ends under a guard blocks all others until they time out. In Node, Deno and Bun the worker's exit event tells, which a thread that
-   * blocks does not hear; in browsers a Web Lock does.
+   * blocks does not hear; in browsers a Web Lock does, which a worker has from the first turn of its event loop on that follows `Heap.attach`.
    * @throws InvalidArgumentError for what is no running worker, ShareError
    */
   watch(worker: WatchableWorker): void {

@@ -34,7 +34,7 @@ export interface HeapToken {
   readonly layoutVersion: number;
 }
 
-/** How a thread shares its heap. */
+/** How a thread shares its heap. Read by the first `share()` only: a second one gives the token again. */
 export interface ShareOptions {
   /** What messages call this thread; up to 24 characters of Latin-1. Default "main". */
   readonly name?: string;

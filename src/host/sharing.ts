@@ -183,7 +183,7 @@ export class Sharing implements Guarding {
     if (this.isOver) return; // its references went when this thread left
     const { i32, record } = this;
     const tail = i32[record + THREAD_RING_TAIL];
-    const waiting = tail - Atomics.load(i32, record + THREAD_RING_HEAD);
+    const waiting = (tail - Atomics.load(i32, record + THREAD_RING_HEAD)) | 0;
     if (this.waitingSince === 0 || waiting === 0) this.waitingSince = performance.now();
     if (this.late.length > 0 || waiting >= RING_WORDS) {
       this.late.push(object);
@@ -195,12 +195,17 @@ export class Sharing implements Guarding {
 
   /** Whether the end of a guard should be followed by a writer's turn. */
   private get owesTurn(): boolean {
-    if (this.late.length > 0 || this.roots.needsRoom || this.hasEnded()) return true;
+    if (this.late.length > 0 || this.roots.needsRoom || this.hasMail || this.hasEnded()) return true;
     if (this.waitingSince === 0) return false;
     const { i32, record } = this;
-    const waiting = i32[record + THREAD_RING_TAIL] - Atomics.load(i32, record + THREAD_RING_HEAD);
+    const waiting = (i32[record + THREAD_RING_TAIL] - Atomics.load(i32, record + THREAD_RING_HEAD)) | 0;
     if (waiting === 0) this.waitingSince = 0;
     return waiting > WAITING_MAX || (waiting > 0 && performance.now() - this.waitingSince > WAITING_MS_MAX);
+  }
+
+  /** Whether others have left this thread something to do. */
+  private get hasMail(): boolean {
+    return !this.mailbox.isEmpty || this.i32[this.record + THREAD_RECOUNT] !== 0;
   }
 
   /** Types from an id on that this thread has brought. */
@@ -313,11 +318,8 @@ export class Sharing implements Guarding {
     else if (!this.isTurnPending) {
       this.isTurnPending = true;
       lock
-        .lockAsync("exclusive", Number.POSITIVE_INFINITY)
-        .then(
-          (outcome) => outcome === "entered" && lock.leave(),
-          (error: unknown) => this.context.unraisable(error, "a writer's turn"),
-        )
+        .passThrough()
+        .catch((error: unknown) => this.context.unraisable(error, "a writer's turn"))
         .finally(() => {
           this.isTurnPending = false;
         });
@@ -347,6 +349,16 @@ export class Sharing implements Guarding {
   postAll(kind: number, first: number): void {
     for (let thread = 0; thread < THREADS_MAX; thread++)
       if (thread !== this.thread) this.post(thread, kind, first);
+  }
+
+  /** Have every other thread look round, without a mail. Needs no lock. */
+  ringAll(): void {
+    for (let thread = 0; thread < THREADS_MAX; thread++) {
+      const bell = this.threads.record(thread) + THREAD_BELL;
+      if (thread === this.thread || !this.threads.isAttached(thread)) continue;
+      Atomics.add(this.i32, bell, 1);
+      Atomics.notify(this.i32, bell);
+    }
   }
 
   /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
@@ -380,9 +392,11 @@ export class Sharing implements Guarding {
     const { mailbox } = this;
     while (waitAsync !== undefined && !this.isOver) {
       const seen = mailbox.bell();
-      if ((!mailbox.isEmpty || i32[this.record + THREAD_RECOUNT] !== 0) && lock.mode === "none") {
+      if (this.watchesAll) watchAll(this, i32);
+      // Under a guard that is held across an await nothing is read: the end of that guard is followed by a turn.
+      if (this.hasMail && lock.mode === "none") {
         try {
-          if ((await lock.lockAsync("exclusive", Number.POSITIVE_INFINITY)) === "entered") lock.leave();
+          await lock.passThrough();
         } catch (error) {
           this.context.unraisable(error, "the mail of a shared heap");
         }

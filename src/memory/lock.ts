@@ -108,18 +108,40 @@ export class HeapLock {
    * @throws LockError LOCK_UPGRADE if this thread holds it shared when asked; if it comes to that later, it is waited for
    */
   async lockAsync(mode: GuardMode, timeoutMs: number, signal?: AbortSignal): Promise<LockOutcome> {
+    return this.enterAsync(mode, timeoutMs, signal, nothing);
+  }
+
+  /**
+   * Enter exclusively when that can be done without blocking, and leave at once: the seams do what there is to do. Never holds the lock when
+   * it returns, or while other code of this thread runs.
+   */
+  async passThrough(): Promise<void> {
+    await this.enterAsync("exclusive", Number.POSITIVE_INFINITY, undefined, () => this.leave());
+  }
+
+  /** @param entered called at once, before other code of this thread runs */
+  private async enterAsync(
+    mode: GuardMode,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    entered: () => void,
+  ): Promise<LockOutcome> {
     if (signal?.aborted) return "aborted";
-    if (this.try(mode)) return "entered";
-    const wait = this.beginWait(mode, timeoutMs);
-    try {
-      for (;;) {
-        const outcome = this.look(wait, signal);
-        if (outcome !== undefined) return outcome;
-        this.noteWoken(wait, await sleepAsync(this.atomics, this.i32, wait.events, wait.sleepMs, signal));
+    if (!this.try(mode)) {
+      const wait = this.beginWait(mode, timeoutMs);
+      try {
+        for (;;) {
+          const outcome = this.look(wait, signal);
+          if (outcome === "entered") break;
+          if (outcome !== undefined) return outcome;
+          this.noteWoken(wait, await sleepAsync(this.atomics, this.i32, wait.events, wait.sleepMs, signal));
+        }
+      } finally {
+        this.endWait(wait);
       }
-    } finally {
-      this.endWait(wait);
     }
+    entered();
+    return "entered";
   }
 
   /** End the innermost guard of this thread; with the outermost one the lock is left. */

@@ -23,7 +23,7 @@ const EXPECTED = [
 const SHARED = {
   blocked: ["CANNOT_BLOCK", "CANNOT_BLOCK"],
   read: [1, 2, 3, 6],
-  repairedAfter: ['"worker"'],
+  repairedAfter: ['"worker"', '"second"'],
   rest: [1, 2, 3, 6],
 };
 const UNRAISABLE = ["a disposer: told by a disposer"];

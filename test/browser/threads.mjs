@@ -22,10 +22,9 @@ export async function tellOfThreads() {
 async function shareWithWorker(heap, numbers) {
   const repairedAfter = [];
   heap.onRepair = ({ threads }) => repairedAfter.push(...threads);
-  const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
-  heap.watch(worker);
+  const worker = watchedWorker(heap);
   const parcel = await underGuard(heap, () => heap.send(numbers));
-  await ask(worker, { task: "hold", token: heap.share(), parcel });
+  await ask(worker, { task: "hold", token: heap.share(), parcel, name: "worker" });
   const blocked = [codeOf(() => heap.lock()), codeOf(() => heap.lockShared())];
   const waiting = heap.lockAsync({ timeout: TIMEOUT_MS });
   await ask(worker, { task: "let go" });
@@ -35,7 +34,19 @@ async function shareWithWorker(heap, numbers) {
   await ask(worker, { task: "hold" });
   worker.terminate();
   const rest = await underGuard(heap, () => [...numbers]);
+  // This one ends under its first guard, and the page has taken none since it came.
+  const second = watchedWorker(heap);
+  await ask(second, { task: "hold", token: heap.share(), name: "second" });
+  await ask(second, { task: "be watched" });
+  second.terminate();
+  await underGuard(heap, () => {});
   return { blocked, read, repairedAfter, rest };
+}
+
+function watchedWorker(heap) {
+  const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
+  heap.watch(worker);
+  return worker;
 }
 
 async function underGuard(heap, body) {

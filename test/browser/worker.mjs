@@ -6,8 +6,8 @@ let guard;
 
 const tasks = {
   /** The first time it attaches, and adds the sum of the numbers in the parcel to them. */
-  hold({ token, parcel }) {
-    heap ??= Heap.attach(token, [], { name: "worker" });
+  hold({ token, parcel, name }) {
+    heap ??= Heap.attach(token, [], { name });
     guard = heap.lock();
     if (parcel === undefined) return;
     const numbers = heap.receive(list(f64), parcel);
@@ -17,9 +17,18 @@ const tasks = {
   "let go"() {
     guard[Symbol.dispose]();
   },
+  /** Until its end could be reported: the page waits for this thread's Web Lock from then on. */
+  async "be watched"() {
+    for (;;) {
+      const { held, pending } = await navigator.locks.query();
+      const waited = new Set(pending.map(({ name }) => name));
+      if (held.some(({ name, mode }) => mode === "exclusive" && waited.has(name))) return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  },
 };
 
-self.onmessage = ({ data: { task, ...message } }) => {
-  tasks[task](message);
+self.onmessage = async ({ data: { task, ...message } }) => {
+  await tasks[task](message);
   self.postMessage("done");
 };

@@ -8,11 +8,21 @@ export interface ShareTask {
   readonly parcel: Parcel;
   /** Word 0: 0 while workers join, which needs the lock for itself; 1 while they read; then 2. */
   readonly gate: SharedArrayBuffer;
+  /** Only attach, and say what that threw. */
+  readonly attachesOnly?: boolean;
 }
 
-const { token, parcel, gate }: ShareTask = workerData;
+const { token, parcel, gate, attachesOnly }: ShareTask = workerData;
 const stage = new Int32Array(gate);
 const port = parentPort!;
+if (attachesOnly) {
+  try {
+    Heap.attach(token, TYPES);
+  } catch (error) {
+    port.postMessage((error as Error).message);
+  }
+  process.exit();
+}
 const heap = Heap.attach(token, TYPES, { name: "reader" });
 const start = heap.lock();
 const root = heap.receive(Root, parcel);

@@ -8,6 +8,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Heap, type Parcel, release } from "../../src/index.js";
 import { verify } from "../../src/inspect/index.js";
+import { CONTROL_THREADS, THREAD_FREE, THREAD_STATE, THREAD_WORDS } from "../../src/memory/layout.js";
 import type { ShareTask } from "./share-worker.js";
 import { Stress } from "./stress.js";
 import * as world from "./world.js";
@@ -80,6 +81,28 @@ it("is read by two workers at once, written to by each, and left by both", async
     verify(heap);
   });
   heap[Symbol.dispose]();
+});
+
+it("is not joined by a thread that came while it was ended", async () => {
+  const heap = Heap.create({ maximumBytes: 16 << 20 });
+  const token = heap.share({ types: world.TYPES });
+  const { i32 } = Heap.contextOf(heap).core.memory;
+  const second = i32[CONTROL_THREADS] + THREAD_WORDS + THREAD_STATE;
+  const watched = under(heap.lock(), () => heap.new(world.Node, {}));
+  // Called when it was asked whether other threads have the heap: now one comes, and waits for the lock.
+  let message: Promise<unknown> | undefined;
+  under(heap.lock(), () =>
+    heap.weakref.finalize(watched, () => {
+      const workerData = { token, attachesOnly: true };
+      const worker = new Worker(programOf("share-worker"), { workerData });
+      message = new Promise((resolve) => worker.once("message", resolve));
+      const endMs = performance.now() + 20_000;
+      while (Atomics.load(i32, second) === THREAD_FREE && performance.now() < endMs)
+        Atomics.wait(i32, second, THREAD_FREE, 1);
+    }),
+  );
+  heap[Symbol.dispose]();
+  expect(await message).toContain("This heap has ended");
 });
 
 it("names the worker that died with the lock while its parent waited, and is repaired when that is known", async () => {

@@ -14,7 +14,7 @@ import {
   retain,
   struct,
 } from "../../../src/index.js";
-import { CONTROL_USER_CODE } from "../../../src/memory/layout.js";
+import { CONTROL_USER_CODE, HOST_NUMBER_MAX } from "../../../src/memory/layout.js";
 import { makeExactHeap, makeHeap } from "../../support/heaps.js";
 import { describeBothMakers, liveObjects, messageOf } from "./support.js";
 
@@ -258,6 +258,21 @@ describe("the functions that a heap keeps for weak references", () => {
     expect([calls, functionsOf(heap).size, ref.hasCallback]).toEqual([1, 1, true]);
     release(ref);
     expect([calls, functionsOf(heap).size]).toEqual([1, 0]);
+  });
+
+  it("have numbers that come back when all have been given, but for those in use", () => {
+    const heap = makeHeap();
+    const point = heap.new(Point, {});
+    const seen: string[] = [];
+    const callbacks = Heap.contextOf(heap).callbacks as unknown as { next: number };
+    const refs = ["first"].map((name) => heap.weakref.ref(point, () => seen.push(name)));
+    callbacks.next = HOST_NUMBER_MAX;
+    for (const name of ["last", "again", "and again"])
+      refs.push(heap.weakref.ref(point, () => seen.push(name)));
+    expect([...functionsOf(heap).keys()]).toEqual([1, HOST_NUMBER_MAX, 2, 3]);
+    release(point);
+    expect(seen.sort()).toEqual(["again", "and again", "first", "last"]);
+    for (const ref of refs) release(ref);
   });
 
   it("go with a weak reference that is garbage itself", () => {

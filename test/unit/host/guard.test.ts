@@ -101,6 +101,14 @@ describe.each(verbs)("%s", (_, take, mode) => {
     expect(main.lock.mode).toBe("none");
   });
 
+  it.each([5, null, "soon"])("refuses %j as options", async (options) => {
+    const [main] = threadsOf(["main"]);
+    const error = await failureOf<Error>(() => take(main, options as never));
+    expect(error).toBeInstanceOf(InvalidArgumentError);
+    expect(error.message).toContain("options of a lock must be an object");
+    expect(main.lock.mode).toBe("none");
+  });
+
   it("refuses what is no signal", async () => {
     const [main] = threadsOf(["main"]);
     const error = await failureOf<Error>(() => take(main, { signal: {} as AbortSignal }));

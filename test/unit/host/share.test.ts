@@ -292,6 +292,42 @@ describe("a shared heap", () => {
     under(heap.lockShared(), () => expect(heap.gc.getObjects().length).toBe(before - 10_002));
   });
 
+  it("waits for one writer's turn at a time, however many guards end meanwhile", async () => {
+    const { heap, token } = makeShared({ checks: "off" });
+    const { library } = await otherThread();
+    const heap2 = library.Heap.attach(token, []);
+    open.push({ heap: heap2 });
+    const nodes = under(heap.lock(), () => Array.from({ length: 10_002 }, () => heap.new(Node, {})));
+    const reading = heap2.lockShared();
+    for (const node of nodes) release(node);
+    const { lock } = Heap.contextOf(heap).sharing!;
+    const passing = vi.spyOn(lock, "passThrough");
+    for (let guard = 0; guard < 20; guard++) under(heap.lockShared(), () => {});
+    expect(passing).toHaveBeenCalledTimes(1);
+    reading[Symbol.dispose]();
+    await passing.mock.results[0].value;
+    under(heap.lockShared(), () => expect(heap.gc.getObjects()).toEqual([]));
+  });
+
+  it("is verified under an exclusive guard only: other readers may be retaining", () => {
+    const { heap } = makeShared();
+    expect(codeOf(() => verify(heap))).toBe("NO_GUARD");
+    under(heap.lockShared(), () => expect(codeOf(() => verify(heap))).toBe("WRITE_UNDER_SHARED_GUARD"));
+    under(heap.lock(), () => verify(heap));
+  });
+
+  it("is not read by the report of a leaked handle, unless this thread writes", () => {
+    const { heap } = makeShared();
+    const told: unknown[] = [];
+    heap.onLeakedHandle = ({ keepsAlive }) => told.push(keepsAlive?.objects);
+    under(heap.lock(), () => heap.new(Node, { name: "leaked" }));
+    const { handles } = Heap.contextOf(heap);
+    handles.reportLive();
+    under(heap.lockShared(), () => handles.reportLive());
+    under(heap.lock(), () => handles.reportLive());
+    expect(told).toEqual([undefined, undefined, 1]);
+  });
+
   it("cannot be shared from inside an operation, and gives its token again", () => {
     const heap = Heap.create({ maximumBytes: 1 << 20 });
     open.push({ heap });
@@ -573,6 +609,28 @@ describe("what belongs to a thread", () => {
     });
     under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
     await vi.waitFor(() => expect(seen).toEqual(["disposed"]));
+  });
+
+  it("is told to a thread that had a shared guard when it came, at the end of that", async () => {
+    const { heap, token } = makeShared();
+    const seen: string[] = [];
+    const { library } = await otherThread();
+    const heap2 = library.Heap.attach(token, []);
+    open.push({ heap: heap2 });
+    const parcel = under(heap.lock(), () => {
+      const value = heap.adopt({}, () => seen.push("disposed"));
+      const holder = heap.new(list(any), [value]);
+      const sent = heap.send(holder);
+      release(value);
+      release(holder);
+      return sent;
+    });
+    under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
+    const reading = heap.lockShared(); // before the event loop has heard of the mail
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(seen).toEqual([]);
+    reading[Symbol.dispose]();
+    expect(seen).toEqual(["disposed"]);
   });
 
   it("goes with its thread: values are disposed when it leaves", async () => {

@@ -489,6 +489,42 @@ describe.each([
     expect(b.mode).toBe("exclusive");
   });
 
+  it("passes through when it can enter, and never holds the lock while other code of its thread runs", async () => {
+    const [a, b] = make(2);
+    const calls: string[] = [];
+    b.onAcquire = (mode) => calls.push(mode);
+    a.try("exclusive");
+    const passing = b.passThrough();
+    // Free from here on: a turn of the loop, in which b has entered and left before anybody else comes by.
+    setTimeout(() => a.leave(), 5);
+    const seen = new Set<string>();
+    while (calls.length === 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.add(b.mode);
+    }
+    await passing;
+    expect([...seen]).toEqual(["none"]);
+    expect([calls, a.holders(), words(a)[L.CONTROL_LOCK_WRITERS]]).toEqual([["exclusive"], [], 0]);
+  });
+
+  it("passes through at once where the lock became free while it asked", () => {
+    const { waitAsync, ...others } = atomicsFunctions();
+    const [a, b] = locks(2, {
+      ...others,
+      ...(hasWaitAsync && waitAsync ? { waitAsync } : {}),
+      or(array: Int32Array, index: number, value: number) {
+        const before = Atomics.or(array, index, value);
+        if (index === L.CONTROL_LOCK_WRITERS) a.leave();
+        return before;
+      },
+    });
+    a.try("exclusive");
+    void b.passThrough();
+    expect([b.mode, b.depth, a.holders()]).toEqual(["none", 0, []]);
+    expect(words(a)[L.CONTROL_LOCK_WRITERS]).toBe(0);
+    expect(a.try("shared")).toBe(true);
+  });
+
   it("does not wait for a writer whose event loop is busy", async () => {
     const [a, b, c] = make(3);
     a.try("shared");
