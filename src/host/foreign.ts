@@ -217,6 +217,7 @@ export class ForeignTable {
   }
 
   private count(change: number): void {
+    if (change === 0) return; // most values
     const { f64 } = this;
     f64[CONTROL_ADOPTED_BYTES >> 1] += change;
     this.context.sharing?.countAdopted(change);
@@ -244,16 +245,16 @@ export class ForeignTable {
   /** A foreign object dies or is cleared: its value is disposed, unless it was. @param expected only this one */
   private end(object: Address, expected?: ForeignRecord): void {
     const { i32 } = this;
+    const { sharing } = this.context;
     const number = i32[object + FOREIGN_NUMBER];
-    const other = this.otherThreadOf(object);
-    const record = this.recordOf(object);
     this.tombstones.delete(object);
-    if (other !== undefined) {
+    if (sharing !== undefined && number !== 0 && threadOf(number) !== sharing.thread) {
       i32[object + FOREIGN_NUMBER] = 0;
       i32[CONTROL_FOREIGN]--;
-      this.context.sharing!.post(other, MAIL_DISPOSE, number);
+      sharing.post(threadOf(number), MAIL_DISPOSE, number);
       return;
     }
+    const record = this.records[number & HOST_NUMBER_MAX];
     if (record === undefined || (expected !== undefined && record !== expected)) return;
     i32[object + FOREIGN_NUMBER] = 0;
     i32[CONTROL_FOREIGN]--;

@@ -168,8 +168,20 @@ class ListOperations {
   }
 
   private append(list: Address, item: unknown): void {
-    const owned = this.codec.own(item);
-    this.putAt(list, this.i32[list + LIST_LENGTH], owned);
+    this.appendOwned(list, this.codec.own(item));
+  }
+
+  /** Append what is owned already; if there is no room it is given up. @returns the new length */
+  private appendOwned(list: Address, owned: OwnedBits): number {
+    let slot: Address;
+    try {
+      slot = this.lists.reserveOne(list);
+    } catch (error) {
+      this.codec.disown(owned);
+      throw error;
+    }
+    this.codec.put(slot, owned);
+    return ++this.i32[list + LIST_LENGTH]; // last: no item is missing, wherever a thread may end
   }
 
   /** Insert what is owned already; if there is no room it is given up. */
@@ -188,8 +200,7 @@ class ListOperations {
     addressOf(view);
     const owned = this.codec.own(item);
     const list = this.stillAlive(view, owned);
-    this.putAt(list, this.i32[list + LIST_LENGTH], owned);
-    return this.i32[list + LIST_LENGTH];
+    return this.appendOwned(list, owned);
   }
 
   /** All or none. */

@@ -55,6 +55,14 @@ export class Lists {
     this.move(list, this.grow(length, wanted, this.itemWords(list)));
   }
 
+  /** Make room for one more item. @returns where it is to be put, before the length is raised @throws OutOfMemoryError */
+  reserveOne(list: Address): Address {
+    const { i32 } = this;
+    const length = i32[list + LIST_LENGTH];
+    if (length >= i32[list + LIST_CAPACITY]) this.reserve(list, length + 1);
+    return i32[list + LIST_ITEMS] + length * this.itemWords(list);
+  }
+
   /** Open a gap of one undefined item at `index` (at most the length), which the caller fills at once. @throws OutOfMemoryError */
   openGap(list: Address, index: number): Address {
     const { i32 } = this;
