@@ -181,9 +181,7 @@ const readRow = {
       });
       const shape = `${entries} trees of ${NODES_PER_ENTRY}`;
       const row = { bench: "parallel_read", n: LOOKUPS, shape, checks: CHECKS, unit: "ms", group: "threads" };
-      lines.push(
-        ...compare({ ...row, floors: { one_reader: 1.8 } }, samples, "two_readers", ["one_reader"]),
-      );
+      lines.push(...compare({ ...row, floors: { one_reader: 1.8 } }, samples, "two_readers", ["one_reader"]));
     }
     return lines;
   },
