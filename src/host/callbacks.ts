@@ -40,7 +40,7 @@ export class Callbacks {
   /** A function will not be called any more. It may be another thread's. */
   forget(number: number): void {
     if (this.isOurs(number)) this.functions.delete(number & HOST_NUMBER_MAX);
-    else this.context.sharing!.post(threadOf(number), MAIL_FORGET, number);
+    else this.context.sharing!.mail.post(threadOf(number), MAIL_FORGET, number);
   }
 
   private isOurs(number: number): boolean {
@@ -50,7 +50,7 @@ export class Callbacks {
 
   /** Looked up when it is called, as CPython looks up `__del__`. */
   runFinalizer(object: Address): void {
-    if (this.context.sharing?.postFinalizer(object)) return;
+    if (this.context.sharing?.mail.postFinalizer(object)) return;
     this.run("a finalizer", () => {
       const view = this.context.binder.view(object) as unknown as { [finalizer]?: () => void };
       view[finalizer]?.();
@@ -61,7 +61,7 @@ export class Callbacks {
     const { binder, sharing, core } = this.context;
     if (number !== 0 && !this.isOurs(number)) {
       core.counts.incref(ref);
-      if (!sharing!.post(threadOf(number), MAIL_CALLBACK, ref, number)) core.counts.decref(ref);
+      if (!sharing!.mail.post(threadOf(number), MAIL_CALLBACK, ref, number)) core.counts.decref(ref);
       return;
     }
     this.run("a weak reference's callback", () => {

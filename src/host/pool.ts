@@ -308,7 +308,7 @@ export class PoolTable {
       const pool = this.poolOf.get(instance);
       if (pool !== undefined) return pool.takeBack(instance);
       // Another thread's, which must not take what will be made there for its own.
-      context.sharing?.postAll(MAIL_LEFT_POOL, instance);
+      context.sharing?.mail.postAll(MAIL_LEFT_POOL, instance);
       return false;
     };
   }

@@ -58,7 +58,7 @@ export function repairHeap(sharing: Sharing): void {
   const names = ended.map((thread) => threads.name(thread));
   const roots = rootsOf(core, sharing, living);
   // First: a repair may end in the middle too.
-  for (const thread of living) sharing.askToRecount(thread);
+  for (const thread of living) sharing.mail.askToRecount(thread);
   // The storage of those that have ended is nobody's: the repair frees what nobody keeps.
   for (const thread of ended) for (const word of THREAD_STORAGE) i32[threads.record(thread) + word] = 0;
   const report = repair(core.memory, roots, kept(core, sharing, living));
@@ -145,7 +145,7 @@ function tellOwners(sharing: Sharing, { droppedCallbacks }: RepairReport): void 
   const { callbacks } = sharing.context;
   for (const number of droppedCallbacks)
     if (threadOf(number) === sharing.thread) callbacks.forget(number);
-    else sharing.post(threadOf(number), MAIL_FORGET, number);
+    else sharing.mail.post(threadOf(number), MAIL_FORGET, number);
 }
 
 function describe({ context }: Sharing, threads: readonly string[], report: RepairReport): HeapRepair {

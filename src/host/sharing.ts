@@ -3,7 +3,7 @@
  * the mail of other threads.
  */
 import type { Core } from "../gc/core.js";
-import { LockError, WrongThreadError } from "../memory/errors.js";
+import { LockError } from "../memory/errors.js";
 import {
   type Address,
   CONTROL_DAMAGED,
@@ -11,11 +11,9 @@ import {
   CONTROL_THREADS,
   HEADER_REFCOUNT,
   KIND_STORAGE,
-  MAIL_FINALIZE,
   RING_WORDS,
   THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
-  THREAD_BELL,
   THREAD_ENDED,
   THREAD_FREE,
   THREAD_IS_BASED,
@@ -27,7 +25,6 @@ import {
   THREAD_ROOTS,
   THREAD_UNSETTLED,
   THREADS_MAX,
-  TYPE_THREADS,
 } from "../memory/layout.js";
 import { type GuardMode, HeapLock } from "../memory/lock.js";
 import { ThreadTable } from "../memory/threads.js";
@@ -38,17 +35,16 @@ import type { Context } from "./context.js";
 import { Guards } from "./guard.js";
 import { admitRead, type Guarding, requireReading, requireWriting } from "./guarded-view.js";
 import { readMail } from "./mail-reader.js";
+import { MailSender } from "./mail-sender.js";
 import { Mailbox } from "./mailbox.js";
 import type { Plan } from "./plan.js";
+import { ReleaseQueue } from "./release-queue.js";
 import { repairHeap } from "./repair-heap.js";
 import { noteKnown, publishTypes, schemaStrings, syncTypes } from "./shared-types.js";
 import { endThread, enterBaseRoots, rootsOfAll } from "./thread-end.js";
 import type { View } from "./view.js";
 import { holdWebLock, watchAll } from "./watch.js";
 
-/** What comes beyond the ring waits in JavaScript, and in this thread. A thread with more releases waiting than this, or one for longer, takes a writer's turn when its guard ends. */
-const WAITING_MAX = 10_000;
-const WAITING_MS_MAX = 100;
 /** The number of the thread that has shared the heap: it alone can have handles that were made before. */
 const SHARER = 0;
 
@@ -63,13 +59,10 @@ export class Sharing implements Guarding {
   private readonly core: Core;
   private readonly i32: Int32Array;
   private readonly record: Address;
+  private readonly releases: ReleaseQueue;
   private readonly mailbox: Mailbox;
-  /** Releases for which the ring has no room. */
-  private late: Address[] = [];
-  /** When the oldest release that this thread knows to be waiting came, in ms; 0: none waits. */
-  private waitingSince = 0;
-  /** Threads that have got mail from this one under the guard in force. */
-  private readonly posted = new Set<number>();
+  /** To other threads. */
+  readonly mail: MailSender;
   private isTurnPending = false;
   /** Threads whose end this one has reported, until it is dealt with. */
   private readonly ended = new Set<number>();
@@ -92,7 +85,9 @@ export class Sharing implements Guarding {
     this.guards = new Guards(this.lock, this.threads, level);
     this.record = this.threads.record(thread);
     this.roots = new ThreadRoots(this.core.allocator, this.record);
+    this.releases = new ReleaseQueue(this.core, this.record, this.roots);
     this.mailbox = new Mailbox(this.core, this.record);
+    this.mail = new MailSender(context, this.threads, thread);
     this.over = new Promise((resolve) => {
       this.endOver = resolve;
     });
@@ -180,27 +175,12 @@ export class Sharing implements Guarding {
   /** Give up a handle where nothing may be written: whoever next writes drops the reference. */
   releaseLater(handle: View): void {
     const object = this.context.handles.giveUp(handle);
-    if (this.isOver) return; // its references went when this thread left
-    const { i32, record } = this;
-    const tail = i32[record + THREAD_RING_TAIL];
-    const waiting = (tail - Atomics.load(i32, record + THREAD_RING_HEAD)) | 0;
-    if (this.waitingSince === 0 || waiting === 0) this.waitingSince = performance.now();
-    if (this.late.length > 0 || waiting >= RING_WORDS) {
-      this.late.push(object);
-      return;
-    }
-    i32[i32[record + THREAD_RING] + (tail & (RING_WORDS - 1))] = object;
-    Atomics.store(i32, record + THREAD_RING_TAIL, (tail + 1) | 0);
+    if (!this.isOver) this.releases.add(object); // else its references went when this thread left
   }
 
   /** Whether the end of a guard should be followed by a writer's turn. */
   private get owesTurn(): boolean {
-    if (this.late.length > 0 || this.roots.needsRoom || this.hasMail || this.hasEnded()) return true;
-    if (this.waitingSince === 0) return false;
-    const { i32, record } = this;
-    const waiting = (i32[record + THREAD_RING_TAIL] - Atomics.load(i32, record + THREAD_RING_HEAD)) | 0;
-    if (waiting === 0) this.waitingSince = 0;
-    return waiting > WAITING_MAX || (waiting > 0 && performance.now() - this.waitingSince > WAITING_MS_MAX);
+    return this.releases.owesTurn || this.roots.needsRoom || this.hasMail || this.hasEnded();
   }
 
   /** Whether others have left this thread something to do. */
@@ -258,13 +238,12 @@ export class Sharing implements Guarding {
       if (thread === SHARER && thread !== this.thread && i32[record + THREAD_IS_BASED] === 0)
         enterBaseRoots(this.core, this, record);
       if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL))
-        this.applyReleases(record);
+        this.releases.applyRing(record, this.rootsAt(record));
       if (state !== THREAD_ENDED) continue;
       endThread(this, thread);
       threads.free(thread);
     }
-    if (this.late.length > 0) for (const object of this.late.splice(0)) this.drop(this.roots, object);
-    this.waitingSince = 0;
+    this.releases.applyLate();
     if (!this.mailbox.isEmpty) readMail(this.context, this.mailbox);
     if (i32[this.record + THREAD_RECOUNT] === 0) return;
     i32[this.record + THREAD_RECOUNT] = 0;
@@ -277,36 +256,12 @@ export class Sharing implements Guarding {
     if (Atomics.load(this.i32, CONTROL_DAMAGED) !== 0) repairHeap(this);
   }
 
-  /** Drop the references that a thread has released where it could not write. */
-  applyReleases(record: Address): void {
-    const { i32 } = this;
-    const ring = i32[record + THREAD_RING];
-    const roots = this.rootsAt(record);
-    const tail = Atomics.load(i32, record + THREAD_RING_TAIL);
-    for (let head = i32[record + THREAD_RING_HEAD]; head !== tail; head = (head + 1) | 0) {
-      const object = i32[ring + (head & (RING_WORDS - 1))];
-      // Taken out first: a finalizer may come by here again.
-      Atomics.store(i32, record + THREAD_RING_HEAD, (head + 1) | 0);
-      this.drop(roots, object);
-    }
-  }
-
   rootsAt(record: Address): ThreadRoots {
     return record === this.record ? this.roots : new ThreadRoots(this.core.allocator, record);
   }
 
-  private drop(roots: ThreadRoots, object: Address): void {
-    roots.add(object, -1);
-    if (roots.needsRoom) roots.makeRoom();
-    this.i32[CONTROL_ROOT_COUNT]--;
-    this.core.counts.decref(object);
-  }
-
   private afterLeave(mode: GuardMode): void {
-    if (this.posted.size > 0) {
-      for (const thread of this.posted) new Mailbox(this.core, this.threads.record(thread)).ring();
-      this.posted.clear();
-    }
+    this.mail.ringPosted();
     if (mode === "shared" && !this.isOver && this.owesTurn) this.takeTurn();
   }
 
@@ -327,63 +282,6 @@ export class Sharing implements Guarding {
   }
 
   // -- mail -----------------------------------------------------------------------------------
-
-  /** Have a thread look for values of its own that a repair has left without an object. */
-  askToRecount(thread: number): void {
-    const record = this.threads.record(thread);
-    this.i32[record + THREAD_RECOUNT] = 1;
-    Atomics.add(this.i32, record + THREAD_BELL, 1);
-    this.posted.add(thread);
-  }
-
-  /** Tell another thread that something of its own has ended. @returns whether it will hear of it */
-  post(thread: number, kind: number, first: number, second = 0): boolean {
-    if (thread >= THREADS_MAX) return false; // HOST_NUMBER_LOST
-    if (!this.threads.isAttached(thread)) return false;
-    const isPosted = new Mailbox(this.core, this.threads.record(thread)).post(kind, first, second);
-    if (isPosted) this.posted.add(thread);
-    return isPosted;
-  }
-
-  /** Tell all other threads. */
-  postAll(kind: number, first: number): void {
-    for (let thread = 0; thread < THREADS_MAX; thread++)
-      if (thread !== this.thread) this.post(thread, kind, first);
-  }
-
-  /** Have every other thread look round, without a mail. Needs no lock. */
-  ringAll(): void {
-    for (let thread = 0; thread < THREADS_MAX; thread++) {
-      const bell = this.threads.record(thread) + THREAD_BELL;
-      if (thread === this.thread || !this.threads.isAttached(thread)) continue;
-      Atomics.add(this.i32, bell, 1);
-      Atomics.notify(this.i32, bell);
-    }
-  }
-
-  /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
-  postFinalizer(object: Address): boolean {
-    const { core, thread, threads } = this;
-    const known = this.i32[core.types.descriptorOf(object) + TYPE_THREADS];
-    if ((known & (1 << thread)) !== 0) return false;
-    core.counts.incref(object);
-    for (let other = 0; other < THREADS_MAX; other++)
-      if (
-        (known & (1 << other)) !== 0 &&
-        threads.isAttached(other) &&
-        this.post(other, MAIL_FINALIZE, object)
-      )
-        return true;
-    core.counts.decref(object);
-    const name = this.context.binder.typeOf(object).text;
-    this.context.unraisable(
-      new WrongThreadError(
-        `No thread of this heap has the class of ${name} any more, so its finalizer cannot run.`,
-      ),
-      "a finalizer",
-    );
-    return true;
-  }
 
   /** Read the mail when it comes, for a thread that takes no guard by itself. The promise keeps no event loop alive. */
   private async listen(): Promise<void> {

@@ -24,7 +24,7 @@ export function holdWebLock(sharing: Sharing, record: number, i32: Int32Array): 
   void webLocks()?.request(nameOf(i32, sharing.thread), () => {
     if (sharing.isOver) return undefined;
     Atomics.store(i32, record + THREAD_WEB_LOCK, 1);
-    sharing.ringAll(); // whoever watches waits for this lock from now on
+    sharing.mail.ringAll(); // whoever watches waits for this lock from now on
     return sharing.over;
   });
 }

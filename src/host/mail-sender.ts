@@ -1,0 +1,100 @@
+/** Telling other threads of a shared heap that something of their own has ended. mailbox.ts is what they find, mail-reader.ts what they do. */
+import type { Core } from "../gc/core.js";
+import { WrongThreadError } from "../memory/errors.js";
+import {
+  type Address,
+  MAIL_FINALIZE,
+  THREAD_BELL,
+  THREAD_RECOUNT,
+  THREADS_MAX,
+  TYPE_THREADS,
+} from "../memory/layout.js";
+import type { ThreadTable } from "../memory/threads.js";
+import type { Context } from "./context.js";
+import { Mailbox } from "./mailbox.js";
+
+export class MailSender {
+  private readonly context: Context;
+  private readonly core: Core;
+  private readonly i32: Int32Array;
+  private readonly threads: ThreadTable;
+  private readonly thread: number;
+  /** Who has got mail under the guard in force, and is not woken before that ends: they want the lock then. */
+  private readonly posted = new Set<number>();
+
+  /** @param thread number of this one */
+  constructor(context: Context, threads: ThreadTable, thread: number) {
+    this.context = context;
+    this.core = context.core;
+    this.i32 = this.core.memory.i32;
+    this.threads = threads;
+    this.thread = thread;
+  }
+
+  /** Tell another thread, under the exclusive lock. @returns whether it will hear of it */
+  post(thread: number, kind: number, first: number, second = 0): boolean {
+    if (thread >= THREADS_MAX) return false; // HOST_NUMBER_LOST
+    if (!this.threads.isAttached(thread)) return false;
+    const isPosted = this.mailbox(thread).post(kind, first, second);
+    if (isPosted) this.posted.add(thread);
+    return isPosted;
+  }
+
+  /** Tell all other threads. */
+  postAll(kind: number, first: number): void {
+    for (let thread = 0; thread < THREADS_MAX; thread++)
+      if (thread !== this.thread) this.post(thread, kind, first);
+  }
+
+  /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
+  postFinalizer(object: Address): boolean {
+    const { core, thread, threads } = this;
+    const known = this.i32[core.types.descriptorOf(object) + TYPE_THREADS];
+    if ((known & (1 << thread)) !== 0) return false;
+    core.counts.incref(object);
+    for (let other = 0; other < THREADS_MAX; other++)
+      if (
+        (known & (1 << other)) !== 0 &&
+        threads.isAttached(other) &&
+        this.post(other, MAIL_FINALIZE, object)
+      )
+        return true;
+    core.counts.decref(object);
+    const name = this.context.binder.typeOf(object).text;
+    this.context.unraisable(
+      new WrongThreadError(
+        `No thread of this heap has the class of ${name} any more, so its finalizer cannot run.`,
+      ),
+      "a finalizer",
+    );
+    return true;
+  }
+
+  /** Have a thread look for values of its own that a repair has left without an object. */
+  askToRecount(thread: number): void {
+    const record = this.threads.record(thread);
+    this.i32[record + THREAD_RECOUNT] = 1;
+    Atomics.add(this.i32, record + THREAD_BELL, 1);
+    this.posted.add(thread);
+  }
+
+  /** The lock is free again: wake the event loops of those who have got mail. */
+  ringPosted(): void {
+    if (this.posted.size === 0) return;
+    for (const thread of this.posted) this.mailbox(thread).ring();
+    this.posted.clear();
+  }
+
+  /** Have every other thread look round, without a mail. Needs no lock. */
+  ringAll(): void {
+    for (let thread = 0; thread < THREADS_MAX; thread++) {
+      if (thread === this.thread || !this.threads.isAttached(thread)) continue;
+      Atomics.add(this.i32, this.threads.record(thread) + THREAD_BELL, 1);
+      this.mailbox(thread).ring();
+    }
+  }
+
+  private mailbox(thread: number): Mailbox {
+    return new Mailbox(this.core, this.threads.record(thread));
+  }
+}
