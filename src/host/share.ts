@@ -87,7 +87,7 @@ function begin(context: Context, name: string): void {
     core.allocator.free(table);
     throw error;
   }
-  sharing.threads.attach(name, hostThreadId());
+  sharing.threads.setAttached(sharing.threads.join(name, hostThreadId()));
   i32[CONTROL_HEAP_ID] = newId();
   here.add(i32[CONTROL_HEAP_ID]);
   enterKnownRoots(context, sharing);
@@ -140,7 +140,7 @@ export function attach(
   checkClasses(types, "Heap.attach");
   const memory = openMemory(token);
   const threads = new ThreadTable(memory, memory.i32[CONTROL_THREADS]);
-  const thread = threads.attach(String(name), hostThreadId());
+  const thread = threads.join(String(name), hostThreadId());
   memory.i32[threads.record(thread) + THREAD_IS_BASED] = 1;
   let context: Context | undefined;
   try {
@@ -161,11 +161,13 @@ function join(context: Context, options: LockOptions): Context {
     if (context.core.memory.i32[CONTROL_THREADS] === 0)
       throw new ShareError("NOT_SHARED", "This heap has ended: the last thread that had it has left it.");
     sharing.repairIfDamaged();
-    sharing.open();
+    sharing.threads.setAttached(sharing.thread);
     try {
+      sharing.open();
       syncTypes(context);
     } catch (error) {
       sharing.close();
+      sharing.threads.setLeft(sharing.thread); // it gets no mail any more
       throw error;
     }
   } finally {

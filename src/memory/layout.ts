@@ -481,6 +481,7 @@ export const THREAD_ATTACHED = 1;
 export const THREAD_ENDED = 2;
 export const THREAD_ENDING = 3; //       its end is being reported: the lock may still know it
 export const THREAD_LEFT = 4; //         it has given up all it had, and is about to leave the lock and then to free its record
+export const THREAD_JOINING = 5; //      it has a record and waits for the lock: it has nothing yet, and gets no mail
 export const THREAD_STATE_BITS = 3;
 export const THREAD_SITE_ASKED = -1; //  in THREAD_SITE_LENGTH: another thread has waited long and wants to know
 

@@ -12,6 +12,7 @@ import {
   THREAD_ENDED,
   THREAD_ENDING,
   THREAD_FREE,
+  THREAD_JOINING,
   THREAD_LEFT,
   THREAD_NAME,
   THREAD_NAME_LENGTH,
@@ -78,19 +79,20 @@ export class ThreadTable {
   }
 
   /**
-   * Take the first free record. Needs no lock: who has no number yet cannot have one.
+   * Take the first free record, for a thread that is joining: its end can be reported, and nobody else writes to the record before
+   * `setAttached`. Needs no lock: who has no number yet cannot have one.
    * @param name for error messages; characters beyond Latin-1 become "?", and what does not fit is cut off
    * @param hostId in the same exchange, so that the end of a thread can be reported from the first moment on
    * @returns the number of this thread
    * @throws ShareError TOO_MANY_THREADS
    */
-  attach(name: string, hostId = -1): number {
-    const attached = THREAD_ATTACHED | ((hostId + 1) << THREAD_STATE_BITS);
+  join(name: string, hostId = -1): number {
+    const joining = THREAD_JOINING | ((hostId + 1) << THREAD_STATE_BITS);
     for (let thread = 0; thread < THREADS_MAX; thread++) {
       const record = this.record(thread);
       if (this.state(thread) !== THREAD_FREE) continue;
       this.raiseEnd(thread + 1);
-      const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, attached);
+      const state = Atomics.compareExchange(this.i32, record + THREAD_STATE, THREAD_FREE, joining);
       if (state !== THREAD_FREE) continue;
       this.writeText(record + THREAD_NAME, record + THREAD_NAME_LENGTH, name.slice(0, NAME_CHARACTERS));
       return thread;
@@ -111,7 +113,7 @@ export class ThreadTable {
     const record = this.record(thread);
     const state = Atomics.load(i32, record + THREAD_STATE);
     const lived = state & STATE_MASK;
-    if (lived !== THREAD_ATTACHED && lived !== THREAD_LEFT) return undefined;
+    if (lived !== THREAD_ATTACHED && lived !== THREAD_LEFT && lived !== THREAD_JOINING) return undefined;
     if (Atomics.compareExchange(i32, record + THREAD_STATE, state, THREAD_ENDING) !== state) return undefined;
     // While it still bars writers, as one that was reading.
     const isUnsettled = Atomics.load(i32, record + THREAD_UNSETTLED) !== 0;
@@ -121,10 +123,20 @@ export class ThreadTable {
     return wasExclusive || isUnsettled;
   }
 
+  /** Of this thread itself, under the exclusive lock: it has the heap, and others may post to it. */
+  setAttached(thread: number): void {
+    this.setState(thread, THREAD_ATTACHED);
+  }
+
   /** Of this thread itself: it has given up all it had, under the exclusive lock, which it still holds. */
   setLeft(thread: number): void {
+    this.setState(thread, THREAD_LEFT);
+  }
+
+  /** The host's number stays. */
+  private setState(thread: number, to: number): void {
     const state = this.record(thread) + THREAD_STATE;
-    Atomics.store(this.i32, state, (this.i32[state] & ~STATE_MASK) | THREAD_LEFT);
+    Atomics.store(this.i32, state, (this.i32[state] & ~STATE_MASK) | to);
   }
 
   /** Make the record of an ended thread free again, under the exclusive lock; or, when that is left, of this one. Its storage has been freed. */

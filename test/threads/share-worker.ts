@@ -8,16 +8,16 @@ export interface ShareTask {
   readonly parcel: Parcel;
   /** Word 0: 0 while workers join, which needs the lock for itself; 1 while they read; then 2. */
   readonly gate: SharedArrayBuffer;
-  /** Only attach, and say what that threw. */
-  readonly attachesOnly?: boolean;
+  /** Only attach, with this time-out in ms, and say what that threw. */
+  readonly attachTimeout?: number;
 }
 
-const { token, parcel, gate, attachesOnly }: ShareTask = workerData;
+const { token, parcel, gate, attachTimeout }: ShareTask = workerData;
 const stage = new Int32Array(gate);
 const port = parentPort!;
-if (attachesOnly) {
+if (attachTimeout !== undefined) {
   try {
-    Heap.attach(token, TYPES);
+    Heap.attach(token, TYPES, { timeout: attachTimeout });
   } catch (error) {
     port.postMessage((error as Error).message);
   }

@@ -1,4 +1,5 @@
 /** A heap that real threads share. What a second copy of the library in one thread can show is in test/unit/host/share.test.ts. */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,13 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Heap, type Parcel, release } from "../../src/index.js";
 import { verify } from "../../src/inspect/index.js";
-import { CONTROL_THREADS, THREAD_FREE, THREAD_STATE, THREAD_WORDS } from "../../src/memory/layout.js";
+import {
+  CONTROL_THREADS,
+  MAIL_LEFT_POOL,
+  THREAD_FREE,
+  THREAD_STATE,
+  THREAD_WORDS,
+} from "../../src/memory/layout.js";
 import type { ShareTask } from "./share-worker.js";
 import { Stress } from "./stress.js";
 import * as world from "./world.js";
@@ -93,7 +100,7 @@ it("is not joined by a thread that came while it was ended", async () => {
   let message: Promise<unknown> | undefined;
   under(heap.lock(), () =>
     heap.weakref.finalize(watched, () => {
-      const workerData = { token, attachesOnly: true };
+      const workerData = { token, attachTimeout: 20_000 };
       const worker = new Worker(programOf("share-worker"), { workerData });
       message = new Promise((resolve) => worker.once("message", resolve));
       const endMs = performance.now() + 20_000;
@@ -103,6 +110,29 @@ it("is not joined by a thread that came while it was ended", async () => {
   );
   heap[Symbol.dispose]();
   expect(await message).toContain("This heap has ended");
+});
+
+it("gets nothing of a thread that waits to join and gives up", async () => {
+  const heap = Heap.create({ maximumBytes: 16 << 20, checks: "verify" });
+  const token = heap.share({ types: world.TYPES });
+  const { i32 } = Heap.contextOf(heap).core.memory;
+  const second = i32[CONTROL_THREADS] + THREAD_WORDS + THREAD_STATE;
+  const { mail } = Heap.contextOf(heap).sharing!;
+  const guard = heap.lock();
+  const before = heap.bytesUsed;
+  const worker = new Worker(programOf("share-worker"), { workerData: { token, attachTimeout: 200 } });
+  const exit = once(worker, "exit");
+  const message = once(worker, "message");
+  while (Atomics.load(i32, second) === THREAD_FREE) Atomics.wait(i32, second, THREAD_FREE, 1);
+  // A thread that has the heap would hear of this.
+  mail.postAll(MAIL_LEFT_POOL, 0);
+  expect(heap.bytesUsed).toBe(before);
+  expect((await message)[0]).toContain("was not to be had within 200 ms");
+  await exit;
+  expect(Atomics.load(i32, second)).toBe(THREAD_FREE);
+  verify(heap);
+  guard[Symbol.dispose]();
+  heap[Symbol.dispose]();
 });
 
 it("names the worker that died with the lock while its parent waited, and is repaired when that is known", async () => {

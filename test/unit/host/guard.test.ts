@@ -18,7 +18,7 @@ import { ThreadTable } from "../../../src/memory/threads.js";
 function threadsOf(names: readonly string[], level = "handles"): Guards[] {
   const memory = reserveMemory(L.RESERVATION_BYTES_MIN);
   const threads = new ThreadTable(memory, 3 * L.PAGE_WORDS);
-  return names.map((name) => new Guards(new HeapLock(memory.i32, threads.attach(name)), threads, level));
+  return names.map((name) => new Guards(new HeapLock(memory.i32, threads.join(name)), threads, level));
 }
 
 const verbs: [

@@ -18,53 +18,53 @@ describe("attaching", () => {
     const { memory, i32, threads } = makeTable();
     const before = i32.slice();
     const names = Array.from({ length: L.THREADS_MAX }, (_, thread) => `worker ${thread}`);
-    expect(names.map((name) => threads.attach(name))).toEqual([...names.keys()]);
+    expect(names.map((name) => threads.join(name))).toEqual([...names.keys()]);
     expect(names.map((_, thread) => threads.name(thread))).toEqual(names.map((name) => `"${name}"`));
-    expect(names.every((_, thread) => threads.isAttached(thread))).toBe(true);
+    expect(names.every((_, thread) => threads.state(thread) === L.THREAD_JOINING)).toBe(true);
     before[L.CONTROL_THREADS_END] = L.THREADS_MAX;
     const end = ADDRESS + L.THREADS_MAX * L.THREAD_WORDS;
     expect(i32.subarray(0, ADDRESS)).toEqual(before.subarray(0, ADDRESS));
     expect(i32.subarray(end)).toEqual(before.subarray(end));
-    expect(memory.i32[end - L.THREAD_WORDS + L.THREAD_STATE]).toBe(L.THREAD_ATTACHED);
+    expect(memory.i32[end - L.THREAD_WORDS + L.THREAD_STATE]).toBe(L.THREAD_JOINING);
   });
 
   it("says how far the numbers go that threads have had", () => {
     const { threads } = makeTable();
     expect(threads.numbersEnd).toBe(0);
-    for (const name of ["a", "b", "c"]) threads.attach(name);
+    for (const name of ["a", "b", "c"]) threads.join(name);
     expect(threads.numbersEnd).toBe(3);
     threads.free(1);
-    expect(threads.attach("d")).toBe(1);
+    expect(threads.join("d")).toBe(1);
     expect(threads.numbersEnd).toBe(3);
   });
 
   it("is refused when all are taken, until one is free again", () => {
     const { threads } = makeTable();
-    for (let thread = 0; thread < L.THREADS_MAX; thread++) threads.attach("");
+    for (let thread = 0; thread < L.THREADS_MAX; thread++) threads.join("");
     let error: ShareError | undefined;
     try {
-      threads.attach("one more");
+      threads.join("one more");
     } catch (thrown) {
       error = thrown as ShareError;
     }
     expect(error?.code).toBe("TOO_MANY_THREADS");
     expect(error?.message).toContain("30 threads");
     threads.free(17);
-    expect(threads.attach("one more")).toBe(17);
+    expect(threads.join("one more")).toBe(17);
   });
 
   it("cuts a name that is too long, and replaces what is not Latin-1", () => {
     const { threads } = makeTable();
-    expect(threads.name(threads.attach("é".repeat(30)))).toBe(`"${"é".repeat(24)}"`);
-    expect(threads.name(threads.attach("a\u{1f600}b"))).toBe('"a??b"');
-    expect(threads.name(threads.attach(""))).toBe("thread 2");
+    expect(threads.name(threads.join("é".repeat(30)))).toBe(`"${"é".repeat(24)}"`);
+    expect(threads.name(threads.join("a\u{1f600}b"))).toBe('"a??b"');
+    expect(threads.name(threads.join(""))).toBe("thread 2");
   });
 });
 
 describe("the line where a thread took the lock", () => {
   it("is read back, until it is cleared", () => {
     const { threads } = makeTable();
-    const thread = threads.attach("main");
+    const thread = threads.join("main");
     expect(threads.site(thread)).toBeUndefined();
     for (const line of ["a", "main.mjs:1:2", "x".repeat(168)]) {
       threads.setSite(thread, line);
@@ -107,7 +107,7 @@ describe("the line where a thread took the lock", () => {
 describe("the end of a thread", () => {
   it("is reported once, and takes away what it had of the lock before its number is free", () => {
     const { i32, threads } = makeTable();
-    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.attach(name)));
+    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.join(name)));
     worker.try("exclusive");
     const states: number[] = [];
     main.end = (thread) => {
@@ -123,26 +123,27 @@ describe("the end of a thread", () => {
     expect(threads.end(5, main)).toBeUndefined();
     expect(states.length).toBe(1);
     // Its record is kept for the next exclusive owner.
-    expect(threads.attach("another")).toBe(2);
+    expect(threads.join("another")).toBe(2);
     threads.free(worker.thread);
-    expect(threads.attach("third")).toBe(1);
+    expect(threads.join("third")).toBe(1);
     expect(threads.end(1, main)).toBe(false);
   });
 
   it("can be told by the host's number from the first moment on", () => {
     const { i32, threads } = makeTable();
-    const thread = threads.attach("worker", 4711);
-    expect(threads.hostId(thread)).toBe(4711);
-    expect(threads.isAttached(thread)).toBe(true);
-    expect(threads.hostId(threads.attach("unknown"))).toBeUndefined();
-    expect(threads.hostId(threads.attach("", 0))).toBe(0);
+    const thread = threads.join("worker", 4711);
+    expect([threads.hostId(thread), threads.isAttached(thread)]).toEqual([4711, false]);
+    threads.setAttached(thread);
+    expect([threads.hostId(thread), threads.isAttached(thread)]).toEqual([4711, true]);
+    expect(threads.hostId(threads.join("unknown"))).toBeUndefined();
+    expect(threads.hostId(threads.join("", 0))).toBe(0);
     expect(threads.end(thread, new HeapLock(i32, 5))).toBe(false);
     expect(threads.hostId(thread)).toBeUndefined();
   });
 
   it("is reported of one that has left, until its record is free", () => {
     const { i32, threads } = makeTable();
-    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.attach(name, 9)));
+    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.join(name, 9)));
     worker.try("exclusive");
     threads.setLeft(worker.thread);
     expect(threads.state(worker.thread)).toBe(L.THREAD_LEFT);
@@ -154,7 +155,7 @@ describe("the end of a thread", () => {
 
   it("damages the heap if a count of it was not settled, before a writer can enter", () => {
     const { i32, threads } = makeTable();
-    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.attach(name)));
+    const [main, worker] = ["main", "worker"].map((name) => new HeapLock(i32, threads.join(name)));
     worker.try("shared");
     i32[threads.record(worker.thread) + L.THREAD_UNSETTLED] = 1;
     const damaged: number[] = [];
@@ -168,8 +169,8 @@ describe("the end of a thread", () => {
 
   it("leaves nothing in the record", () => {
     const { i32, threads } = makeTable();
-    threads.attach("main");
-    const record = threads.record(threads.attach("worker"));
+    threads.join("main");
+    const record = threads.record(threads.join("worker"));
     i32.fill(-1, record + 1, record + L.THREAD_WORDS);
     threads.free(1);
     expect(i32.slice(record, record + L.THREAD_WORDS)).toEqual(new Int32Array(L.THREAD_WORDS));
