@@ -18,31 +18,20 @@ import {
   WORD_BYTES,
 } from "../../../src/memory/layout.js";
 import {
-  below,
   expectOrder,
   fillMemory,
-  type GraphOptions,
-  type Known,
   makeExactCore,
   makeQuietCore,
   makeTestCore,
-  pick,
-  type Random,
-  randomFrom,
-  randomGraph,
-  ref,
-  shuffle,
   type TestCore,
 } from "../../support/core.js";
 import { isStress, size } from "../../support/heaps.js";
+import { below, pick, type Random, randomFrom, shuffle } from "../../support/random.js";
+import { type GraphOptions, type Known, randomGraph } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 import { NaiveCollector } from "./naive-collector.js";
 
 const byNumber = (a: number, b: number) => a - b;
-
-/** The list behind `gc.garbage`. */
-function garbageOf(heap: TestCore): Address[] {
-  return heap.items(heap.i32[CONTROL_GARBAGE]).map((item) => (item as { object: Address }).object);
-}
 
 it("takes CPython's numbers for its debug flags", () => {
   expect([DEBUG_STATS, DEBUG_COLLECTABLE, DEBUG_UNCOLLECTABLE, DEBUG_SAVEALL]).toEqual([1, 2, 4, 32]);
@@ -309,7 +298,7 @@ describe("a heap collected again and again", () => {
         collected += found;
         expect(found).toBe(naive.collect(generation));
         expectOrder(
-          garbageOf(heap),
+          heap.garbage(),
           naive.garbage.map(({ address }) => address),
         );
         expectDeaths(deaths, naive, isShown);
@@ -466,7 +455,7 @@ describe("DEBUG_SAVEALL", () => {
     heap.append(list, ref(struct));
     heap.drop(list, struct);
     expect(heap.collect(0)).toBe(2);
-    expect(garbageOf(heap)).toEqual([list, struct]);
+    expect(heap.garbage()).toEqual([list, struct]);
     expect([heap.items(list), heap.field(struct, 0), heap.field(struct, 1)]).toEqual([
       [ref(struct)],
       ref(list),
@@ -476,7 +465,7 @@ describe("DEBUG_SAVEALL", () => {
     expect(heap.collect(2)).toBe(0); // the list behind gc.garbage holds them from outside
     heap.core.lists.clear(heap.i32[CONTROL_GARBAGE]);
     expect(heap.collect(2)).toBe(2);
-    expect(garbageOf(heap)).toEqual([list, struct]);
+    expect(heap.garbage()).toEqual([list, struct]);
     heap.core.lists.clear(heap.i32[CONTROL_GARBAGE]);
     heap.i32[CONTROL_DEBUG] = 0;
     expect(heap.collect(2)).toBe(2);
@@ -492,14 +481,14 @@ describe("DEBUG_SAVEALL", () => {
     heap.drop(...cycles);
     heap.i32[CONTROL_DEBUG] = DEBUG_SAVEALL;
     expect(heap.collect()).toBe(300);
-    const kept = garbageOf(heap);
+    const kept = heap.garbage();
     expect(kept).toEqual(cycles.slice(0, kept.length));
     expect(kept.length).toBeLessThan(300);
     expectOrder(heap.table(2), cycles);
     heap.drop(...hoards);
     heap.core.lists.clear(heap.i32[CONTROL_GARBAGE]);
     expect(heap.collect()).toBe(300);
-    expectOrder(garbageOf(heap), cycles);
+    expectOrder(heap.garbage(), cycles);
   });
 });
 

@@ -2,8 +2,11 @@ import { describe, expect, it } from "vitest";
 import { type VerifyOptions, verifyMemory } from "../../../src/gc/verify.js";
 import { HeapCorruptionError } from "../../../src/memory/errors.js";
 import * as L from "../../../src/memory/layout.js";
-import { makeBreakableCore, randomFrom, randomGraph, ref, type TestCore } from "../../support/core.js";
+import { makeBreakableCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { randomFrom } from "../../support/random.js";
+import { randomGraph } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 
 type Address = L.Address;
 

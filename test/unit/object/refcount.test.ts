@@ -19,20 +19,11 @@ import {
   TAG_STRING,
   TYPE_SIZE_CLASS,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  type Known,
-  makeExactCore,
-  makeQuietCore,
-  makeTestCore,
-  randomFrom,
-  randomGraph,
-  ref,
-  shuffle,
-  type TestCore,
-  type Value,
-} from "../../support/core.js";
+import { makeExactCore, makeQuietCore, makeTestCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, randomFrom, shuffle } from "../../support/random.js";
+import { type Known, randomGraph } from "../../support/random-graphs.js";
+import { ref, type Value } from "../../support/slots.js";
 import { NaiveDeaths } from "./naive-deaths.js";
 
 /** Give up every reference of the test in random order and compare with the model step by step. */
