@@ -4,7 +4,7 @@ import { Allocator } from "../../../src/alloc/allocator.js";
 import { CLASS_WORDS } from "../../../src/alloc/size-class.js";
 import * as L from "../../../src/memory/layout.js";
 import { type Memory, reserveMemory } from "../../../src/memory/memory.js";
-import { below, randomFrom } from "../../support/core.js";
+import { below, randomFrom } from "../../support/random.js";
 import { copyMemory, recordMemory, replay } from "../../support/stores.js";
 
 /** Whether every page that says that it is in use has a run, a size and blocks with headers, and no two runs overlap. */

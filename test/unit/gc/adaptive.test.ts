@@ -7,7 +7,9 @@ import {
   CONTROL_TRIGGER,
   INT32_MAX,
 } from "../../../src/memory/layout.js";
-import { below, makeExactCore, randomFrom, ref, type TestCore } from "../../support/core.js";
+import { makeExactCore, type TestCore } from "../../support/core.js";
+import { below, randomFrom } from "../../support/random.js";
+import { ref } from "../../support/slots.js";
 
 const OLD = 1_000_000;
 /** The most that generation 0 may grow to beside so many. */

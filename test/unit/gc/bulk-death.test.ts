@@ -1,16 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { DEBUG_SAVEALL } from "../../../src/gc/collect.js";
 import { type Address, CONTROL_DEBUG, PAGE_WORDS, WEAKREF_CALLBACK } from "../../../src/memory/layout.js";
-import {
-  below,
-  expectOrder,
-  makeQuietCore,
-  randomFrom,
-  randomGraph,
-  ref,
-  type TestCore,
-} from "../../support/core.js";
+import { expectOrder, makeQuietCore, type TestCore } from "../../support/core.js";
 import { isStress, size } from "../../support/heaps.js";
+import { below, randomFrom } from "../../support/random.js";
+import { randomGraph } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 
 /** How the garbage of one collection died; undefined: there was none to see. */
 type Way = "in bulk" | "in order" | undefined;

@@ -7,17 +7,11 @@ import {
   PAGE_WORDS,
   TAG_NULL,
 } from "../../../src/memory/layout.js";
-import {
-  type Known,
-  makeQuietCore,
-  randomFrom,
-  randomGraph,
-  ref,
-  type SlotName,
-  type TestCore,
-  type Value,
-} from "../../support/core.js";
+import { makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { randomFrom } from "../../support/random.js";
+import { type Known, randomGraph } from "../../support/random-graphs.js";
+import { ref, type SlotName, type Value } from "../../support/slots.js";
 
 function clear({ core, i32 }: TestCore, object: Address): void {
   new Clearing(i32, core.counts, core.lists, core.tables, core.types, core.weakrefs, core.hooks).clear(

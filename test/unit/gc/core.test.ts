@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Core } from "../../../src/gc/core.js";
 import { CONTROL_TYPE_COUNT } from "../../../src/memory/layout.js";
 import { Memory, reserveMemory } from "../../../src/memory/memory.js";
-import { makeExactCore, ref, TestCore } from "../../support/core.js";
+import { makeExactCore, TestCore } from "../../support/core.js";
+import { ref } from "../../support/slots.js";
 
 describe("a core over a memory that is a heap already", () => {
   /** A heap with what a core sets by itself set to something else, and a second core over the same words. */

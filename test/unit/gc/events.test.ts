@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CollectorEvents, type CollectorListener } from "../../../src/gc/events.js";
 import { type Address, UNREACHABLE } from "../../../src/memory/layout.js";
-import { makeQuietCore, ref, type TestCore } from "../../support/core.js";
+import { makeQuietCore, type TestCore } from "../../support/core.js";
+import { ref } from "../../support/slots.js";
 
 /** A listener that writes down all it is told, with a name in front. */
 function recorder(seen: unknown[][], name: string): Omit<Required<CollectorListener>, "hearsUnreachable"> {

@@ -11,7 +11,8 @@ import {
   UNREACHABLE,
   WEAKREF_HOST_CALLBACK,
 } from "../../../src/memory/layout.js";
-import { fillMemory, makeQuietCore, ref, type TestCore } from "../../support/core.js";
+import { fillMemory, makeQuietCore, type TestCore } from "../../support/core.js";
+import { ref } from "../../support/slots.js";
 
 /** What happens from now on, by the names of the objects. */
 function journal(heap: TestCore, names: Record<string, Address> = {}) {

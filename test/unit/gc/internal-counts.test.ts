@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createInternalCounts, type InternalCounts } from "../../../src/gc/internal-counts.js";
 import { type Address, GRANULE_SHIFT, SIDE_OUTSIDE, SIDE_SATURATED } from "../../../src/memory/layout.js";
-import { makeQuietCore, ref, type TestCore } from "../../support/core.js";
+import { makeQuietCore, type TestCore } from "../../support/core.js";
+import { ref } from "../../support/slots.js";
 
 function countsOf({ core }: TestCore): InternalCounts {
   return createInternalCounts(core.allocator, core.traversal, core.types);

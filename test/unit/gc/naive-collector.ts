@@ -1,4 +1,4 @@
-import { type Known, visitOrder } from "../../support/core.js";
+import { type Known, visitOrder } from "../../support/random-graphs.js";
 import { NaiveDeaths } from "../object/naive-deaths.js";
 
 /**

@@ -11,21 +11,11 @@ import {
   HEADER_REFCOUNT,
   UNREACHABLE,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  expectOrder,
-  fillMemory,
-  type GraphOptions,
-  type Known,
-  makeQuietCore,
-  type Random,
-  randomFrom,
-  randomGraph,
-  ref,
-  type TestCore,
-  visitOrder,
-} from "../../support/core.js";
+import { expectOrder, fillMemory, makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, type Random, randomFrom } from "../../support/random.js";
+import { type GraphOptions, type Known, randomGraph, visitOrder } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 import { naivePartition } from "./naive-collector.js";
 
 interface Partition {

@@ -20,16 +20,10 @@ import {
   TYPE_ITEM_SLOT,
   TYPE_OBJECT_WORDS,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  fillMemory,
-  pick,
-  type Random,
-  ref,
-  type SlotName,
-  type TestCore,
-} from "../../support/core.js";
+import { fillMemory, type TestCore } from "../../support/core.js";
 import type { Killing } from "../../support/kills.js";
+import { below, pick, type Random } from "../../support/random.js";
+import { ref, type SlotName } from "../../support/slots.js";
 
 export type Prepare = (heap: TestCore) => Killing;
 

@@ -41,8 +41,9 @@ import {
   WEAKREF_NEXT,
 } from "../../../src/memory/layout.js";
 import { hashText } from "../../../src/object/string.js";
-import { expectOrder, fillMemory, ref, type TestCore } from "../../support/core.js";
+import { expectOrder, fillMemory, type TestCore } from "../../support/core.js";
 import { expectWhole, makeSmallCore } from "../../support/kills.js";
+import { ref } from "../../support/slots.js";
 import { copyMemory } from "../../support/stores.js";
 import { furnish } from "./repair-operations.js";
 

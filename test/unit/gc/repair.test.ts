@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Core } from "../../../src/gc/core.js";
 import { repair } from "../../../src/gc/repair.js";
 import type { Memory } from "../../../src/memory/memory.js";
-import { below, randomFrom } from "../../support/core.js";
 import { expectWhole, killAtEveryStore, makeSmallCore } from "../../support/kills.js";
+import { below, randomFrom } from "../../support/random.js";
 import { copyInto, copyMemory, recordMemory, replay } from "../../support/stores.js";
 import { collecting, containers, dying, furnish, making, randomProgram } from "./repair-operations.js";
 

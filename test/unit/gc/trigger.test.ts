@@ -9,7 +9,9 @@ import {
   INT32_MAX,
 } from "../../../src/memory/layout.js";
 import { reserveMemory } from "../../../src/memory/memory.js";
-import { below, makeExactCore, pick, randomFrom, ref, TestCore } from "../../support/core.js";
+import { makeExactCore, TestCore } from "../../support/core.js";
+import { below, pick, randomFrom } from "../../support/random.js";
+import { ref } from "../../support/slots.js";
 
 /** An object as the simulation sees it: held by the test, or garbage that only a collection can free. */
 interface Simulated {

@@ -11,16 +11,9 @@ import {
   HEADER_ENTRY,
   PERMANENT,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  expectOrder,
-  fillMemory,
-  makeExactCore,
-  makeQuietCore,
-  randomFrom,
-  type TestCore,
-} from "../../support/core.js";
+import { expectOrder, fillMemory, makeExactCore, makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, randomFrom } from "../../support/random.js";
 
 /** From this many live entries on a chunk is linked, below it is copied: three quarters. */
 const DENSE = 762;

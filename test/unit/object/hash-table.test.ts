@@ -15,20 +15,10 @@ import {
 } from "../../../src/memory/layout.js";
 import { capacityOf, hashPair, hashWord } from "../../../src/object/hash-table.js";
 import { hashText } from "../../../src/object/string.js";
-import {
-  below,
-  fillMemory,
-  makeQuietCore,
-  makeTestCore,
-  pick,
-  type Random,
-  randomFrom,
-  ref,
-  type SlotName,
-  type TestCore,
-  type Value,
-} from "../../support/core.js";
+import { fillMemory, makeQuietCore, makeTestCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, pick, type Random, randomFrom } from "../../support/random.js";
+import { ref, type SlotName, type Value } from "../../support/slots.js";
 
 /** What a Map calls a value: an object is its address, and is told from a number. */
 function nameOf(value: Value): unknown {

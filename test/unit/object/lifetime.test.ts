@@ -6,16 +6,10 @@ import {
   CONTROL_WEAKREFS,
   HEADER_SERIAL,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  fillMemory,
-  makeQuietCore,
-  pick,
-  randomFrom,
-  ref,
-  type TestCore,
-} from "../../support/core.js";
+import { fillMemory, makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, pick, randomFrom } from "../../support/random.js";
+import { ref } from "../../support/slots.js";
 
 /** What is called from now on, by the names of the objects and the numbers of the callbacks. */
 function journal(heap: TestCore, names: Record<string, Address> = {}) {

@@ -7,20 +7,10 @@ import {
   LIST_ITEMS,
   PAGE_WORDS,
 } from "../../../src/memory/layout.js";
-import {
-  below,
-  fillMemory,
-  makeQuietCore,
-  makeTestCore,
-  pick,
-  type Random,
-  randomFrom,
-  ref,
-  type SlotName,
-  type TestCore,
-  type Value,
-} from "../../support/core.js";
+import { fillMemory, makeQuietCore, makeTestCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, pick, type Random, randomFrom } from "../../support/random.js";
+import { ref, type SlotName, type Value } from "../../support/slots.js";
 
 /** A value that fits a slot; objects are some of those given. */
 function valueFor(slot: SlotName, random: Random, objects: readonly Address[]): Value {

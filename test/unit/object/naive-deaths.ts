@@ -1,4 +1,4 @@
-import { dropOrder, type Known } from "../../support/core.js";
+import { dropOrder, type Known } from "../../support/random-graphs.js";
 
 /**
  * CPython's deaths, recursive as there: `_Py_Dealloc` and the trashcan (Py_TRASHCAN_BEGIN: 50 may nest; the rest is

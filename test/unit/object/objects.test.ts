@@ -20,13 +20,8 @@ import {
   TYPE_ID_MASK,
   TYPE_SIZE_CLASS,
 } from "../../../src/memory/layout.js";
-import {
-  fillMemory,
-  makeExactCore,
-  makeQuietCore,
-  type SlotName,
-  type TestCore,
-} from "../../support/core.js";
+import { fillMemory, makeExactCore, makeQuietCore, type TestCore } from "../../support/core.js";
+import type { SlotName } from "../../support/slots.js";
 
 /** Slots of an object of more than half a page. */
 const LARGE: SlotName[] = Array(2100).fill("f64");

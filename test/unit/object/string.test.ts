@@ -12,8 +12,9 @@ import {
   TYPE_ID_STRING,
 } from "../../../src/memory/layout.js";
 import { hashText, hashUnits } from "../../../src/object/string.js";
-import { below, makeQuietCore, pick, type Random, randomFrom, type TestCore } from "../../support/core.js";
+import { makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, pick, type Random, randomFrom } from "../../support/random.js";
 
 /** Units that meet every edge: NUL, both sides of a byte, halves of pairs in any order, the last unit there is. */
 const UNITS = [0, 1, 0x41, 0x7f, 0x80, 0xff, 0x100, 0x141, 0x2028, 0xd7ff, 0xd83d, 0xdc00, 0xe000, 0xffff];

@@ -15,8 +15,8 @@ import {
 } from "../../../src/memory/layout.js";
 import { entryWords, holdsReference, slotWords } from "../../../src/object/slot.js";
 import { layoutFields } from "../../../src/object/struct.js";
-import { below, pick, randomFrom, shuffle } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { below, pick, randomFrom, shuffle } from "../../support/random.js";
 
 const SLOTS = [
   ...[SLOT_REF, SLOT_STR, SLOT_ANY, SLOT_F64, SLOT_I64],

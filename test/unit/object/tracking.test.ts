@@ -1,17 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { OutOfMemoryError } from "../../../src/memory/errors.js";
 import { type Address, CHUNK_CAPACITY, KIND_DICT, KIND_TUPLE } from "../../../src/memory/layout.js";
-import {
-  fillMemory,
-  makeExactCore,
-  makeQuietCore,
-  randomFrom,
-  randomGraph,
-  ref,
-  type TestCore,
-  visitOrder,
-} from "../../support/core.js";
+import { fillMemory, makeExactCore, makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { randomFrom } from "../../support/random.js";
+import { randomGraph, visitOrder } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 
 /** A dict that can hold anything, untracked as it is made. */
 function makeDict(heap: TestCore): Address {

@@ -1,15 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type Address, CHUNK_CAPACITY } from "../../../src/memory/layout.js";
-import {
-  expectOrder,
-  makeQuietCore,
-  randomFrom,
-  randomGraph,
-  ref,
-  type TestCore,
-  visitOrder,
-} from "../../support/core.js";
+import { expectOrder, makeQuietCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { randomFrom } from "../../support/random.js";
+import { randomGraph, visitOrder } from "../../support/random-graphs.js";
+import { ref } from "../../support/slots.js";
 
 /** What one object refers to, in visit order. */
 function referentsOf({ core }: TestCore, object: Address): Address[] {

@@ -8,16 +8,10 @@ import {
   HEADER_TYPE,
 } from "../../../src/memory/layout.js";
 import type { WeakrefOptions } from "../../../src/object/weakref.js";
-import {
-  fillMemory,
-  makeQuietCore,
-  makeTestCore,
-  pick,
-  randomFrom,
-  ref,
-  type TestCore,
-} from "../../support/core.js";
+import { fillMemory, makeQuietCore, makeTestCore, type TestCore } from "../../support/core.js";
 import { size } from "../../support/heaps.js";
+import { pick, randomFrom } from "../../support/random.js";
+import { ref } from "../../support/slots.js";
 
 const isObserved = ({ i32 }: TestCore, object: Address) => (i32[object + HEADER_TYPE] & FLAG_OBSERVED) !== 0;
 const listOf = ({ core }: TestCore, target: Address) => [...core.weakrefs.list(target)];
