@@ -22,7 +22,12 @@ import { defineDict } from "./dict-view.js";
 import { type SlotSpec, typeText } from "./fields.js";
 import type { Fill } from "./fill.js";
 import { defineForeign } from "./foreign-view.js";
-import { guardMembers, makeGuardedViewClass, redirectMembers } from "./guarded-view.js";
+import {
+  guardMembers,
+  makeGuardedViewClass,
+  redirectMembers,
+  refuseEarlierIterator,
+} from "./guarded-view.js";
 import { defineList } from "./list-view.js";
 import { makePlan, markGc, type NamedSlot, type Plan, typeLayout } from "./plan.js";
 import {
@@ -72,6 +77,8 @@ export class BoundType {
   declare nullAnySlots: (object: Address) => void;
   /** `heap.new` for this type: build, and wrap in a handle. */
   declare make: (type: unknown, init: unknown) => View;
+  /** Prototypes of the iterators that its views make. */
+  readonly iterators: { next: () => unknown }[] = [];
   /** The class of its views: another one once the heap is shared. */
   View: ViewConstructor;
 
@@ -95,6 +102,7 @@ export class BoundType {
   /** The heap is shared from now on. @returns the prototype of the views that were made before */
   replaceView(): object {
     const before = this.View.prototype as object;
+    for (const iterator of this.iterators.splice(0)) iterator.next = refuseEarlierIterator;
     this.View = this.makeView();
     return before;
   }

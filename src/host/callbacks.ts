@@ -1,11 +1,15 @@
 /** The user's code that deaths run: finalizers, and the functions of weak references, which the heap knows by number. */
+import { OutOfMemoryError } from "../memory/errors.js";
 import {
   type Address,
   CONTROL_USER_CODE,
+  HOST_NUMBER_LOST,
   HOST_NUMBER_MAX,
   HOST_NUMBER_SHIFT,
   MAIL_CALLBACK,
   MAIL_FORGET,
+  MAIL_WORDS,
+  WORD_BYTES,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
 import { threadOf } from "./mailbox.js";
@@ -58,16 +62,31 @@ export class Callbacks {
   }
 
   runCallback(ref: Address, callback: Address, number: number): void {
-    const { binder, sharing, core } = this.context;
+    const { binder } = this.context;
     if (number !== 0 && !this.isOurs(number)) {
-      core.counts.incref(ref);
-      if (!sharing!.mail.post(threadOf(number), MAIL_CALLBACK, ref, number)) core.counts.decref(ref);
+      this.postCallback(ref, number);
       return;
     }
     this.run("a weak reference's callback", () => {
       if (callback !== 0) this.callObject?.(binder.view(callback), binder.view(ref));
       else this.functions.get(number & HOST_NUMBER_MAX)?.(binder.view(ref));
     });
+  }
+
+  /** To the thread that has the function. One that has ended calls nothing any more. */
+  private postCallback(ref: Address, number: number): void {
+    const { core, sharing } = this.context;
+    const { mail, threads } = sharing!;
+    core.counts.incref(ref);
+    if (mail.post(threadOf(number), MAIL_CALLBACK, ref, number)) return;
+    core.counts.decref(ref);
+    if (number === HOST_NUMBER_LOST || !threads.isAttached(threadOf(number))) return;
+    const { maximumBytes } = core.memory;
+    const text = "The heap has no memory to tell the thread that has the function.";
+    this.context.unraisable(
+      new OutOfMemoryError(MAIL_WORDS * WORD_BYTES, maximumBytes, text),
+      "a weak reference's callback",
+    );
   }
 
   private run(where: string, body: () => void): void {

@@ -55,15 +55,23 @@ export class Context {
     return this.inside > 0 || this.making > 0;
   }
 
+  /** Whether anything is under way that has called the program back and goes on afterwards. */
+  get isBusy(): boolean {
+    const { trigger, memory } = this.core;
+    return this.isInside || trigger.isCollecting || memory.i32[CONTROL_USER_CODE] > 0;
+  }
+
   /** @throws HeapDisposedError */
   requireAlive(): void {
     if (this.isDisposed) throw new HeapDisposedError();
   }
 
-  /** Before anything is changed. @throws HeapDisposedError, and LockError without an exclusive guard of a shared heap */
+  /** Before anything is changed. @throws HeapDisposedError, LockError without an exclusive guard of a shared heap, OutOfMemoryError */
   requireOpen(): void {
     this.requireAlive();
-    this.sharing?.requireWriting();
+    if (this.sharing === undefined) return;
+    this.sharing.requireWriting();
+    this.sharing.requireRoom(); // for the handle that most make
   }
 
   /** Before anything that needs the heap whole. @param verb "saved", for the message @throws HeapBusyError */

@@ -251,7 +251,7 @@ export class ForeignTable {
     if (sharing !== undefined && number !== 0 && threadOf(number) !== sharing.thread) {
       i32[object + FOREIGN_NUMBER] = 0;
       i32[CONTROL_FOREIGN]--;
-      sharing.mail.post(threadOf(number), MAIL_DISPOSE, number);
+      sharing.mail.tell(threadOf(number), MAIL_DISPOSE, number);
       return;
     }
     const record = this.records[number & HOST_NUMBER_MAX];

@@ -30,6 +30,8 @@ export class Guards {
   readonly threads: ThreadTable;
   /** The innermost that is open. */
   newest: Guard | undefined = undefined;
+  /** Whether an operation of this thread is under way, which has called the program back. */
+  isBusy: () => boolean = () => false;
   private readonly level: string;
   private toRecord: number;
 
@@ -91,11 +93,18 @@ export class Guard implements Disposable {
    * End it; doing so again has no effect.
    * @throws LockError LOCK_ORDER if a guard that was taken within this one is still open. This one is over all the same, and the lock is left
    * with the last one. Guards of the asynchronous verbs may end in any order, and others before them.
+   * @throws LockError LOCK_ORDER for the last one from inside an operation that needs it (a getter of a literal, a finalizer); it is then
+   * not over
    */
   [Symbol.dispose](): void {
-    if (this.isOver) return;
-    this.isOver = true;
     const { guards } = this;
+    if (this.isOver || guards.lock.isClosed) return;
+    if (guards.lock.depth === 1 && guards.isBusy())
+      throw new LockError(
+        "LOCK_ORDER",
+        `This ${this.mode} guard is needed by the operation that has called this code. End it after that.`,
+      );
+    this.isOver = true;
     const isInOrder = guards.newest === this || this.isAsync || !this.hasOpenWithin();
     while (guards.newest?.isOver) guards.newest = guards.newest.outer;
     guards.lock.leave();

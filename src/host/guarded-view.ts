@@ -232,7 +232,15 @@ function guardVisits(method: Method, lock: Epochs): Method {
   };
 }
 
-/** Where nothing may be written a release waits (host/share.ts). */
+/** `next` of iterators that were made before the heap was shared. */
+export function refuseEarlierIterator(): never {
+  throw new LockError(
+    "MADE_BEFORE_SHARE",
+    "This iterator was made before heap.share(): begin again, under a guard.",
+  );
+}
+
+/** Where nothing may be written a release waits (host/release-queue.ts). */
 function guardRelease(release: Method, guarding: Guarding): Method {
   const { lock } = guarding;
   return function () {

@@ -60,6 +60,8 @@ function defineReading(prototype: object, type: BoundType, { read, holds }: Code
     }
   }
 
+  type.iterators.push(ListIterator.prototype);
+
   Object.defineProperty(prototype, "length", {
     configurable: true,
     get(this: View) {

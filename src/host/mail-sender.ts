@@ -1,13 +1,15 @@
 /** Telling other threads of a shared heap that something of their own has ended. mailbox.ts is what they find, mail-reader.ts what they do. */
 import type { Core } from "../gc/core.js";
-import { WrongThreadError } from "../memory/errors.js";
+import { OutOfMemoryError, WrongThreadError } from "../memory/errors.js";
 import {
   type Address,
   MAIL_FINALIZE,
+  MAIL_WORDS,
   THREAD_BELL,
   THREAD_RECOUNT,
   THREADS_MAX,
   TYPE_THREADS,
+  WORD_BYTES,
 } from "../memory/layout.js";
 import type { ThreadTable } from "../memory/threads.js";
 import type { Context } from "./context.js";
@@ -40,10 +42,16 @@ export class MailSender {
     return isPosted;
   }
 
-  /** Tell all other threads. */
-  postAll(kind: number, first: number): void {
+  /** The same of values and pool instances, which their thread can find out about without being told which. */
+  tell(thread: number, kind: number, first: number): void {
+    if (!this.post(thread, kind, first) && thread < THREADS_MAX && this.threads.isAttached(thread))
+      this.askToRecount(thread);
+  }
+
+  /** `tell` all other threads. */
+  tellAll(kind: number, first: number): void {
     for (let thread = 0; thread < THREADS_MAX; thread++)
-      if (thread !== this.thread) this.post(thread, kind, first);
+      if (thread !== this.thread) this.tell(thread, kind, first);
   }
 
   /** Where this thread does not know the class of an object, one that does runs its finalizer. @returns whether that is so */
@@ -60,17 +68,26 @@ export class MailSender {
       )
         return true;
     core.counts.decref(object);
-    const name = this.context.binder.typeOf(object).text;
-    this.context.unraisable(
-      new WrongThreadError(
-        `No thread of this heap has the class of ${name} any more, so its finalizer cannot run.`,
-      ),
-      "a finalizer",
-    );
+    this.context.unraisable(this.lostFinalizer(object, known), "a finalizer");
     return true;
   }
 
-  /** Have a thread look for values of its own that a repair has left without an object. */
+  private lostFinalizer(object: Address, known: number): Error {
+    const { threads } = this;
+    const name = this.context.binder.typeOf(object).text;
+    for (let other = 0; other < THREADS_MAX; other++)
+      if ((known & (1 << other)) !== 0 && threads.isAttached(other))
+        return new OutOfMemoryError(
+          MAIL_WORDS * WORD_BYTES,
+          this.core.memory.maximumBytes,
+          `A finalizer of ${name} cannot run: the heap has no memory to tell the thread that has its class.`,
+        );
+    return new WrongThreadError(
+      `No thread of this heap has the class of ${name} any more, so its finalizer cannot run.`,
+    );
+  }
+
+  /** Have a thread look for values of its own that are left without an object. */
   askToRecount(thread: number): void {
     const record = this.threads.record(thread);
     this.i32[record + THREAD_RECOUNT] = 1;

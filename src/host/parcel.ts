@@ -1,5 +1,6 @@
 /** Sending one reference to another thread: `postMessage` carries a number, the memory carries the reference. */
 import { InvalidArgumentError, ParcelClaimedError, ShareError, TypeMismatchError } from "../memory/errors.js";
+import { CONTROL_HEAP_ID } from "../memory/layout.js";
 import { Parcels } from "../object/parcels.js";
 import type { Context } from "./context.js";
 import { typeText } from "./fields.js";
@@ -11,6 +12,8 @@ import { addressOf, asView, type View } from "./view.js";
 /** One strong reference under way: `worker.postMessage(heap.send(handle))`. It can be received once. */
 export interface Parcel {
   readonly parcel: number;
+  /** Which heap sent it. */
+  readonly heap: number;
 }
 
 /** An empty text would be no object of the heap, and a slot without one looks as if it were free. */
@@ -34,7 +37,7 @@ export function send(context: Context, handle: unknown): Parcel {
   const site = core.strings.create(line);
   const object = addressOf(view);
   core.counts.incref(object);
-  return { parcel: parcels.add(object, site) };
+  return { parcel: parcels.add(object, site), heap: core.memory.i32[CONTROL_HEAP_ID] };
 }
 
 /**
@@ -48,18 +51,24 @@ export function receive(context: Context, descriptor: ObjectDescriptor, message:
   const { lock } = sharing;
   const { core } = context;
   const parcels = new Parcels(core.allocator);
-  const number = (message as Partial<Parcel> | null | undefined)?.parcel;
-  if (typeof number !== "number")
+  const { parcel: number, heap } = (message ?? {}) as Partial<Parcel>;
+  if (typeof number !== "number" || typeof heap !== "number")
     throw new InvalidArgumentError(`heap.receive takes what heap.send returned, got ${show(message)}.`);
+  if (heap !== core.memory.i32[CONTROL_HEAP_ID])
+    throw new ParcelClaimedError(`Parcel ${number} was sent by another heap, or by none.`);
   const object = parcels.find(number);
   if (object === 0) refuseClaimed(number);
   const type = context.binder.typeOf(object);
   if (type.descriptor !== descriptor)
     throw new TypeMismatchError(
-      `The parcel carries a ${type.text}, not a ${typeText(descriptor)}; it can still be received.`,
+      `The parcel carries a ${type.text}, not a ${typeText(descriptor)}; it can still be received.${
+        type.text === typeText(descriptor)
+          ? " The two have one name: give Heap.attach, or heap.share({ types }), the class that is to be received."
+          : ""
+      }`,
     );
+  sharing.requireRoom();
   if (lock.writeEpoch < 0) {
-    sharing.requireRoom();
     if (!parcels.takeShared(number)) refuseClaimed(number);
   } else core.counts.decref(parcels.take(number));
   return type.handle(object);

@@ -128,6 +128,7 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
    */
   [Symbol.dispose](): void {
     if (this.isClosed || this.context.isDisposed) return;
+    this.context.requireOpen();
     const out = this.capacity - this.available;
     if (out > 0) throw new PoolInUseError(this.type.name, out, this.placesOut());
     this.close();
@@ -194,6 +195,7 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
   private add(count: number): void {
     const { core, pools } = this.context;
     for (let done = 0; done < count; done++) {
+      this.context.sharing?.requireRoom();
       const instance = core.objects.createPooled(this.type.id);
       this.members.add(instance);
       pools.enter(instance, this);
@@ -308,7 +310,7 @@ export class PoolTable {
       const pool = this.poolOf.get(instance);
       if (pool !== undefined) return pool.takeBack(instance);
       // Another thread's, which must not take what will be made there for its own.
-      context.sharing?.mail.postAll(MAIL_LEFT_POOL, instance);
+      context.sharing?.mail.tellAll(MAIL_LEFT_POOL, instance);
       return false;
     };
   }

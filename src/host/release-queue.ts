@@ -85,7 +85,6 @@ export class ReleaseQueue {
 
   private drop(roots: ThreadRoots, object: Address): void {
     roots.add(object, -1);
-    if (roots.needsRoom) roots.makeRoom();
     this.i32[CONTROL_ROOT_COUNT]--;
     this.core.counts.decref(object);
   }

@@ -101,8 +101,7 @@ function begin(context: Context, name: string): void {
 /** Under `verify` and `stress` every handle is known; otherwise they are found when another thread first writes. */
 function enterKnownRoots({ handles }: Context, sharing: Sharing): void {
   if (handles.roots === undefined) return;
-  for (const [object, count] of handles.roots) sharing.roots.add(object, count);
-  sharing.roots.makeRoom();
+  for (const [object, count] of handles.roots) sharing.roots.add(object, count, true);
   sharing.isBased = true;
 }
 

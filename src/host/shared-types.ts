@@ -86,6 +86,6 @@ export function noteKnown({ core, sharing, binder }: Context, first: number): vo
   const { i32 } = core.memory;
   for (const { id, descriptor } of binder.schemaTypes) {
     if (id < first || descriptor["@kind"] !== "struct" || !(finalizer in descriptor.prototype)) continue;
-    i32[core.types.descriptor(id) + TYPE_THREADS] |= 1 << sharing!.thread;
+    Atomics.or(i32, core.types.descriptor(id) + TYPE_THREADS, 1 << sharing!.thread); // under shared guards too
   }
 }

@@ -3,7 +3,7 @@
  * the mail of other threads.
  */
 import type { Core } from "../gc/core.js";
-import { LockError } from "../memory/errors.js";
+import { LockError, OutOfMemoryError } from "../memory/errors.js";
 import {
   type Address,
   CONTROL_DAMAGED,
@@ -25,6 +25,7 @@ import {
   THREAD_ROOTS,
   THREAD_UNSETTLED,
   THREADS_MAX,
+  WORD_BYTES,
 } from "../memory/layout.js";
 import { type GuardMode, HeapLock } from "../memory/lock.js";
 import { ThreadTable } from "../memory/threads.js";
@@ -83,8 +84,9 @@ export class Sharing implements Guarding {
     this.threads = new ThreadTable(this.core.memory, this.i32[CONTROL_THREADS]);
     this.lock = new HeapLock(this.i32, thread);
     this.guards = new Guards(this.lock, this.threads, level);
+    this.guards.isBusy = () => context.isBusy;
     this.record = this.threads.record(thread);
-    this.roots = new ThreadRoots(this.core.allocator, this.record);
+    this.roots = new ThreadRoots(this.core.allocator, this.record, this.i32[CONTROL_ROOT_COUNT]);
     this.releases = new ReleaseQueue(this.core, this.record, this.roots);
     this.mailbox = new Mailbox(this.core, this.record);
     this.mail = new MailSender(context, this.threads, thread);
@@ -129,22 +131,46 @@ export class Sharing implements Guarding {
 
   // -- counts ---------------------------------------------------------------------------------
 
-  /** A handle of this thread has come or gone. */
+  /**
+   * A handle of this thread has come or gone.
+   * @throws OutOfMemoryError where there is no room for one more root, which happens only to who did not ask `requireRoom`; the reference
+   * of the handle is then dropped
+   */
   countRoot(object: Address, change: number): void {
+    if (!this.roots.add(object, change)) {
+      this.core.counts.decref(object);
+      this.refuseRoot();
+    }
     if (this.lock.writeEpoch >= 0) this.i32[CONTROL_ROOT_COUNT] += change;
-    else Atomics.add(this.i32, CONTROL_ROOT_COUNT, change);
-    this.roots.add(object, change);
-    if (!this.roots.isOverflowing && this.lock.writeEpoch < 0) this.i32[this.record + THREAD_UNSETTLED] = 0;
+    else {
+      Atomics.add(this.i32, CONTROL_ROOT_COUNT, change);
+      this.i32[this.record + THREAD_UNSETTLED] = 0;
+    }
   }
 
-  /**
-   * What other threads do not see of this one's roots goes into the table: if this thread ends, or another repairs the heap, only
-   * that counts.
-   */
+  /** Before a handle is made: this thread's table of roots has room for it. @throws LockError "ROOTS_FULL", OutOfMemoryError */
+  requireRoom(): void {
+    if (this.roots.hasRoom()) return;
+    if (this.lock.writeEpoch < 0)
+      throw new LockError(
+        "ROOTS_FULL",
+        "This thread cannot take more handles under this shared guard: its table of roots is full and grows under an exclusive one. End the guard and take another, or use heap.lock().",
+      );
+    if (!this.roots.makeRoom()) this.refuseRoot();
+  }
+
+  private refuseRoot(): never {
+    throw new OutOfMemoryError(
+      WORD_BYTES,
+      this.core.memory.maximumBytes,
+      `The heap has no memory for the table of this thread's handles to grow: its ${this.core.memory.maximumBytes} bytes are in use or too scattered. ` +
+        "Release handles, call heap.gc.collect(), or create the heap with a larger maximumBytes.",
+    );
+  }
+
+  /** Room for the handles of a shared guard, while this thread writes. */
   private settle(): void {
-    const { roots, i32, record } = this;
-    if (roots.isOverflowing) roots.makeRoom();
-    i32[record + THREAD_UNSETTLED] = roots.isOverflowing ? 1 : 0;
+    if (this.roots.needsRoom) this.roots.makeRoom();
   }
 
   /** This thread's values hold more bytes, or fewer. */
@@ -152,24 +178,15 @@ export class Sharing implements Guarding {
     this.core.memory.f64[(this.record + THREAD_ADOPTED_BYTES) >> 1] += change;
   }
 
-  /** A new reference, under any guard: others may be taking one to the same object. */
+  /** A new reference for a handle, under any guard: others may be taking one to the same object. @throws as `requireRoom` */
   incref(object: Address): void {
+    this.requireRoom();
     if (this.lock.writeEpoch >= 0) this.core.counts.incref(object);
     else {
-      this.requireRoom();
       // Until the root is entered: nothing else would say that the count of a thread that ends in between is wrong.
       Atomics.store(this.i32, this.record + THREAD_UNSETTLED, 1);
       Atomics.add(this.i32, object + HEADER_REFCOUNT, 1);
     }
-  }
-
-  /** Under a shared guard the root table cannot grow: other threads have to see every root in it. @throws LockError */
-  requireRoom(): void {
-    if (this.lock.writeEpoch < 0 && !this.roots.hasRoom())
-      throw new LockError(
-        "ROOTS_FULL",
-        "This thread cannot take more handles under this shared guard: its table of roots is full and grows under an exclusive one. End the guard and take another, which makes room, or use heap.lock().",
-      );
   }
 
   /** Give up a handle where nothing may be written: whoever next writes drops the reference. */
@@ -338,7 +355,7 @@ export class Sharing implements Guarding {
   open(): void {
     const { i32, record } = this;
     i32[record + THREAD_RING] = this.core.allocator.allocate(KIND_STORAGE, RING_WORDS);
-    this.roots.makeRoom();
+    if (!this.roots.makeRoom()) this.refuseRoot();
   }
 
   /** The opposite of `open`, for a heap that is not shared after all. */
@@ -355,6 +372,11 @@ export class Sharing implements Guarding {
     this.isOver = true;
     this.endOver();
     this.mailbox.ring();
+  }
+
+  /** This thread's handles from before `share()` are in its table from now on. */
+  enterOwnBase(): void {
+    if (this.i32[this.record + THREAD_IS_BASED] === 0) enterBaseRoots(this.core, this, this.record);
   }
 
   /** Whether the handles that this thread made before `share()` are in its table. */

@@ -40,7 +40,7 @@ export function shutdown(context: Context): void {
 function leaveHeap(context: Context, sharing: Sharing): void {
   if (sharing.lock.mode !== "none")
     throw new LockError("LOCK_ORDER", "This thread has a guard of the heap: end that first, then the heap.");
-  const guard = lock(sharing.guards);
+  lock(sharing.guards);
   try {
     if (sharing.isAlone) {
       endHeap(context);
@@ -51,7 +51,8 @@ function leaveHeap(context: Context, sharing: Sharing): void {
     sharing.stop();
     forgetHeap(context.core.memory);
     sharing.lock.close();
-    guard[Symbol.dispose]();
+    // Those too that a disposer has taken and not ended yet.
+    sharing.lock.leaveAll();
     // Not before: until then the lock knows this thread by its number.
     if (hasLeft) sharing.threads.free(sharing.thread);
   }
@@ -60,6 +61,7 @@ function leaveHeap(context: Context, sharing: Sharing): void {
 function leave(context: Context, sharing: Sharing): void {
   context.isEnding = true;
   try {
+    sharing.enterOwnBase();
     context.handles.reportLive();
     context.pools.closeAll();
     runAtExit(context);

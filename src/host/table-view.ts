@@ -77,7 +77,7 @@ export function makeTableIterator(
   const { i32 } = type.context.core.memory;
   const { tables } = type.context.core;
   const { words, nextEntry } = access;
-  return class TableIterator {
+  class TableIterator {
     private readonly view: View;
     private number = 0;
     private readonly epoch: number;
@@ -105,5 +105,7 @@ export function makeTableIterator(
     [Symbol.iterator]() {
       return this;
     }
-  };
+  }
+  type.iterators.push(TableIterator.prototype);
+  return TableIterator;
 }

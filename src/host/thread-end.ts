@@ -27,6 +27,9 @@ import { forEachRoot } from "../object/roots.js";
 import { holdsObject, Mailbox, threadOf } from "./mailbox.js";
 import type { Sharing } from "./sharing.js";
 
+/** How often a thread that leaves may take handles in its finalizers before they are left behind. */
+const ROUNDS_MAX = 100;
+
 /** Words of a record that lead to storage of the thread's. */
 export const THREAD_STORAGE = [THREAD_ROOTS, THREAD_RING, THREAD_MAIL] as const;
 
@@ -39,11 +42,8 @@ export function enterBaseRoots(core: Core, sharing: Sharing, record: Address): v
   const roots = sharing.rootsAt(record);
   for (const { object, count } of externalReferences(core)) {
     const missing = count - (known.get(object) ?? 0);
-    if (missing === 0) continue;
-    if (roots.needsRoom) roots.makeRoom();
-    roots.add(object, missing);
+    if (missing !== 0) roots.add(object, missing, true);
   }
-  roots.makeRoom();
   core.memory.i32[record + THREAD_IS_BASED] = 1;
 }
 
@@ -70,20 +70,31 @@ export function endThread(sharing: Sharing, thread: number): void {
   const { core } = sharing.context;
   const { i32 } = core.memory;
   const record = sharing.threads.record(thread);
-  const held: [object: Address, count: number][] = [];
-  forEachRoot(i32, record, (object, count) => held.push([object, count]));
   const mailed = new Mailbox(core, record).takeAll().filter(({ kind }) => holdsObject(kind));
+  forgetThread(sharing, thread);
+  for (const { first } of mailed) core.counts.decref(first);
+  for (let round = 0; round < ROUNDS_MAX && releaseRoots(sharing, record); round++);
   for (const word of THREAD_STORAGE) {
     if (i32[record + word] !== 0) core.allocator.free(i32[record + word]);
     i32[record + word] = 0;
   }
-  forgetThread(sharing, thread);
-  for (const { first } of mailed) core.counts.decref(first);
-  for (const [object, count] of held)
+}
+
+/** Release what the table has now. @returns whether there was something: the finalizers of a thread that leaves may take handles again */
+function releaseRoots(sharing: Sharing, record: Address): boolean {
+  const { core } = sharing.context;
+  const { i32 } = core.memory;
+  const held: [object: Address, count: number][] = [];
+  forEachRoot(i32, record, (object, count) => held.push([object, count]));
+  const roots = sharing.rootsAt(record);
+  for (const [object, count] of held) {
+    roots.add(object, -count);
     for (let index = 0; index < count; index++) {
       i32[CONTROL_ROOT_COUNT]--;
       core.counts.decref(object);
     }
+  }
+  return held.length > 0;
 }
 
 /** Nothing leads to what the thread knew by numbers of its own: its number will be another thread's. */

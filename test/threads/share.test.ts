@@ -125,7 +125,7 @@ it("gets nothing of a thread that waits to join and gives up", async () => {
   const message = once(worker, "message");
   while (Atomics.load(i32, second) === THREAD_FREE) Atomics.wait(i32, second, THREAD_FREE, 1);
   // A thread that has the heap would hear of this.
-  mail.postAll(MAIL_LEFT_POOL, 0);
+  mail.tellAll(MAIL_LEFT_POOL, 0);
   expect(heap.bytesUsed).toBe(before);
   expect((await message)[0]).toContain("was not to be had within 200 ms");
   await exit;

@@ -1,6 +1,6 @@
 /** A thread of the stress: reads and writes at random until it is told how to end, or is terminated. */
 import { parentPort, workerData } from "node:worker_threads";
-import { Heap, release } from "../../src/index.js";
+import { Heap, type Parcel, release } from "../../src/index.js";
 import {
   Mischief,
   Node,
@@ -22,8 +22,8 @@ heap.onRepair = () => void Atomics.add(words, REPAIRS, 1);
 let leaks = 0;
 heap.onLeakedHandle = () => void leaks++;
 let end: "leave" | "exit" | "hold" | undefined;
-const parcels: { readonly parcel: number }[] = [];
-port.on("message", (message: { end: typeof end } | { parcel: number }) => {
+const parcels: Parcel[] = [];
+port.on("message", (message: { end: typeof end } | Parcel) => {
   if ("parcel" in message) parcels.push(message);
   else end = message.end;
 });

@@ -328,7 +328,7 @@ export class Stress {
     const claim = (parcel: number): void => {
       for (const type of [world.Node, world.Root])
         try {
-          release(heap.receive(type, { parcel }));
+          release(heap.receive(type, { ...this.sent[0], parcel }));
           return;
         } catch (error) {
           if (error instanceof ParcelClaimedError) return;

@@ -8,6 +8,7 @@ import {
   type Heap,
   list,
   optional,
+  type Parcel,
   type Pool,
   release,
   retain,
@@ -87,7 +88,7 @@ export interface WorkerTask {
   readonly serial: number;
   readonly name: string;
   /** Carries the Root. */
-  readonly parcel: { readonly parcel: number };
+  readonly parcel: Parcel;
   readonly checks: "off" | "handles";
   /** Of a hundred guards. */
   readonly writeShare: number;

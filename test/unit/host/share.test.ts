@@ -522,14 +522,16 @@ describe("a parcel", () => {
     const { heap } = makeShared();
     under(heap.lock(), () => {
       const node = heap.new(Node, {});
-      const { parcel } = heap.send(node);
+      const sent = heap.send(node);
+      const { parcel, heap: id } = sent;
       for (const forged of [-1, 0.5, NaN, 2 ** 53, parcel + 1, parcel + 2 ** 20, 1e300])
-        expect(codeOf(() => heap.receive(Node, { parcel: forged }))).toBe("PARCEL_CLAIMED");
-      for (const wrong of [null, {}, { parcel: "1" }])
+        expect(codeOf(() => heap.receive(Node, { parcel: forged, heap: id }))).toBe("PARCEL_CLAIMED");
+      for (const wrong of [null, {}, { parcel: "1", heap: id }, { parcel }])
         expect(() => heap.receive(Node, wrong as never)).toThrow(InvalidArgumentError);
-      release(heap.receive(Node, { parcel }));
+      expect(codeOf(() => heap.receive(Node, { parcel, heap: id + 1 }))).toBe("PARCEL_CLAIMED");
+      release(heap.receive(Node, sent));
       const again = heap.send(node);
-      expect(codeOf(() => heap.receive(Node, { parcel }))).toBe("PARCEL_CLAIMED");
+      expect(codeOf(() => heap.receive(Node, sent))).toBe("PARCEL_CLAIMED");
       release(heap.receive(Node, again));
       release(node);
       verify(heap);
