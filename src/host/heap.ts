@@ -311,7 +311,7 @@ export class Heap implements Disposable {
 
   /**
    * Share this heap: the token is for `postMessage`, and for `Heap.attach` in the other thread. From now on everything needs a guard, in
-   * this thread too, also if no other has attached; borrowed references made before are not valid any more. O(types); a second
+   * this thread too, also if no other has attached; borrowed references and iterators made before are not valid any more. O(types + handles); a second
    * time gives the token again.
    * @throws ShareError where there is no SharedArrayBuffer; HeapBusyError inside a collection or callback; OutOfMemoryError
    */

@@ -47,7 +47,7 @@ const here = new Set<number>();
 
 // -- share ----------------------------------------------------------------------------------------
 
-/** Share a heap that nobody else has, or give its token once more. O(types). */
+/** Share a heap that nobody else has, or give its token once more. O(types + handles). */
 export function share(context: Context, options: ShareOptions): HeapToken {
   context.requireAlive();
   if (typeof options !== "object" || options === null)

@@ -453,8 +453,8 @@ export const PARCEL_NEXT = 3;
 export const PARCEL_SLOT_BITS = 20;
 
 /**
- * The thread table: one storage block, THREADS_MAX records. All of a record's words but its text, its ring's tail and its state are
- * written under the exclusive lock only.
+ * The thread table: one storage block, THREADS_MAX records. Its thread writes its state, its text, its bell, its ring's
+ * tail and what it says of itself (WEB_LOCK, UNSETTLED, IS_BASED) at any time; all else is written under the exclusive lock only.
  */
 export const THREAD_SHIFT = 6;
 export const THREAD_WORDS = 1 << THREAD_SHIFT;
@@ -466,7 +466,7 @@ export const THREAD_RING = 4; //        storage block of releases that wait, or 
 export const THREAD_RING_HEAD = 5; //   applied so far
 export const THREAD_RING_TAIL = 6; //   written so far
 export const THREAD_MAIL = 7; //        storage block of the mailbox, or 0
-export const THREAD_RECOUNT = 8; //     1: after a repair its thread has to look which of its values are still somebody's
+export const THREAD_RECOUNT = 8; //     1: its thread has to look which of its values are still somebody's, after a repair or a mail that found no memory
 export const THREAD_MAIL_TAIL = 9;
 export const THREAD_BELL = 10; //       raised when mail comes: what its event loop waits on
 export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded; or THREAD_SITE_ASKED

@@ -292,6 +292,55 @@ describe("a shared heap", () => {
     under(heap.lockShared(), () => expect(heap.gc.getObjects().length).toBe(before - 10_002));
   });
 
+  it("ends what was begun before it was shared: iterators, and pools without a guard", () => {
+    const heap = Heap.create({ maximumBytes: 16 << 20 });
+    open.push({ heap });
+    heap.onLeakedHandle = () => {};
+    const numbers = heap.new(list(f64), [1, 2]);
+    const names = heap.new(dict(str, f64), [["a", 1]]);
+    const members = heap.new(set(f64), [1]);
+    const pool = heap.pool(Node, { capacity: 2 });
+    const iterators = [numbers[Symbol.iterator](), names.entries(), names.keys(), members.values()];
+    for (const iterator of iterators) iterator.next();
+    heap.share();
+    const guard = heap.lockShared();
+    for (const iterator of iterators) expect(codeOf(() => iterator.next())).toBe("MADE_BEFORE_SHARE");
+    expect([...numbers]).toEqual([1, 2]);
+    guard[Symbol.dispose]();
+    expect(codeOf(() => pool[Symbol.dispose]())).toBe("NO_GUARD");
+    under(heap.lock(), () => {
+      pool[Symbol.dispose]();
+      verify(heap);
+    });
+  });
+
+  it("keeps its guard while an operation needs it that has called the program back", () => {
+    const { heap } = makeShared();
+    const codes: string[] = [];
+    const guard = heap.lock();
+    const end = () => codes.push(codeOf(() => guard[Symbol.dispose]()));
+    class Loud extends struct("Loud", { v: f64 }) {
+      [finalizer]() {
+        end();
+      }
+    }
+    const node = heap.new(Node, {
+      get v() {
+        end();
+        return 1;
+      },
+    });
+    release(heap.new(Loud, {}));
+    heap.gc.callbacks.push(end);
+    heap.gc.collect();
+    heap.gc.callbacks.length = 0;
+    expect(codes).toEqual(["LOCK_ORDER", "LOCK_ORDER", "LOCK_ORDER", "LOCK_ORDER"]);
+    release(node);
+    expect(heap.gc.getObjects()).toEqual([]);
+    end();
+    expect([codes.at(-1), Heap.contextOf(heap).sharing!.lock.mode]).toEqual(["no error", "none"]);
+  });
+
   it("waits for one writer's turn at a time, however many guards end meanwhile", async () => {
     const { heap, token } = makeShared({ checks: "off" });
     const { library } = await otherThread();
@@ -470,6 +519,46 @@ describe("a thread that leaves", () => {
     expect(codeOf(() => other.library.Heap.attach(token, []))).toBe("NOT_SHARED");
   });
 
+  it("releases handles from before share() too, when nobody else has written yet", async () => {
+    const heap = Heap.create({ maximumBytes: 16 << 20, checks: "off" });
+    open.push({ heap });
+    heap.onLeakedHandle = () => {};
+    heap.new(list(Node), [{ v: 1 }]);
+    const token = heap.share();
+    const other = await otherThread();
+    const heap2 = other.library.Heap.attach(token, []);
+    open.push({ heap: heap2 });
+    heap[Symbol.dispose]();
+    under(heap2.lock(), () => {
+      other.verify(heap2 as unknown as Heap);
+      expect(heap2.gc.getObjects()).toEqual([]);
+    });
+  });
+
+  it("takes the lock with it that its disposers have taken and not given back", async () => {
+    const { heap, token } = makeShared();
+    const { library } = await otherThread();
+    const later: unknown[] = [];
+    for (let round = 0; round < 40; round++) {
+      const heap2 = library.Heap.attach(token, []);
+      under(heap2.lock(), () => {
+        heap2.adopt({}, async () => {
+          const guard = heap2.lock();
+          await null;
+          guard[Symbol.dispose]();
+          later.push(codeOf(() => heap2.lock()));
+        });
+        heap2.adopt({}, async () => void (await heap2.lockSharedAsync())[Symbol.dispose]());
+      });
+      heap2.onLeakedHandle = () => {};
+      heap2[Symbol.dispose]();
+      under(heap.lock({ timeout: 0 }), () => {});
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(later).toEqual(Array.from({ length: 40 }, () => "HEAP_DISPOSED"));
+    under(heap.lock(), () => verify(heap));
+  });
+
   it("has to end its guards first", () => {
     const { heap } = makeShared();
     under(heap.lock(), () => expect(codeOf(() => heap[Symbol.dispose]())).toBe("LOCK_ORDER"));
@@ -633,6 +722,55 @@ describe("what belongs to a thread", () => {
     expect(seen).toEqual([]);
     reading[Symbol.dispose]();
     expect(seen).toEqual(["disposed"]);
+  });
+
+  it("is found by its thread where the heap had no memory to tell of it", async () => {
+    const { heap, token } = makeShared({ maximumBytes: 2 << 20, checks: "off" });
+    const { library } = await otherThread();
+    const heap2 = library.Heap.attach(token, [], { checks: "off" });
+    open.push({ heap: heap2 });
+    const errors: string[] = [];
+    heap2.onUnraisable = (error) => errors.push((error as { code: string }).code);
+    const count = 200;
+    let disposed = 0;
+    let called = 0;
+    const [parcel, ref] = under(heap.lock(), () => {
+      const all = heap.new(list(any), []);
+      for (let index = 0; index < count; index++) {
+        using value = heap.adopt({ index }, () => disposed++, { bytes: 10 });
+        all.push(value);
+      }
+      const sent = heap.send(all);
+      const watched = heap.new(Node, {});
+      const ref = heap.weakref.ref(watched, () => called++);
+      all.push(watched);
+      release(watched);
+      release(all);
+      return [sent, ref] as const;
+    });
+    const filling = under(heap2.lock(), () => {
+      const all = heap2.receive(library.list(library.any), parcel);
+      const lists: Disposable[] = [];
+      for (let length = 1 << 16; length > 8; )
+        try {
+          lists.push(heap2.new(library.list(library.f64), new Array(length).fill(1)));
+        } catch {
+          length >>= 1;
+        }
+      all.clear();
+      library.release(all);
+      return lists;
+    });
+    under(heap2.lock(), () => {
+      for (const one of filling) one[Symbol.dispose]();
+    });
+    under(heap.lock(), () => {
+      expect([disposed, heap.adoptedCount, heap.adoptedBytes]).toEqual([count, 0, 0]);
+      release(ref);
+      verify(heap);
+    });
+    // A callback cannot be found again: the thread that ended its target says so.
+    expect([called, errors]).toEqual([0, ["OUT_OF_MEMORY"]]);
   });
 
   it("goes with its thread: values are disposed when it leaves", async () => {

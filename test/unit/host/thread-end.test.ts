@@ -78,6 +78,46 @@ describe("a thread that ends", () => {
     });
   });
 
+  it("has all its handles in its table in a heap without memory too: more are refused", async () => {
+    const shared = makeShared();
+    const { heap, library } = await join(shared, "full");
+    const objects = under(heap.lock(), () => {
+      const all = heap.new(library.list(library.list(library.f64)), []);
+      for (let index = 0; index < 4000; index++) all.push([index]);
+      return all;
+    });
+    const codes = new Set<unknown>();
+    const [lists, kept] = under(heap.lock(), () => {
+      const lists: Disposable[] = [];
+      for (let length = 1 << 18; length > 8; )
+        try {
+          lists.push(heap.new(library.list(library.f64), new Array(length).fill(1)));
+        } catch {
+          length >>= 1;
+        }
+      const kept: Disposable[] = [];
+      for (let index = 0; index < 4000; index++)
+        try {
+          kept.push(library.retain(objects.at(index)!));
+        } catch (error) {
+          codes.add((error as { code: string }).code);
+        }
+      return [lists, kept];
+    });
+    expect([...codes]).toEqual(["OUT_OF_MEMORY"]);
+    expect(kept.length).toBeLessThan(4000);
+    under(shared.heap.lock(), () => verify(shared.heap));
+    for (const one of kept) library.release(one as never);
+    // Another thread applies the releases.
+    under(shared.heap.lock(), () => verify(shared.heap));
+    under(heap.lock(), () => {
+      for (const one of lists) one[Symbol.dispose]();
+      library.release(library.retain(objects.at(0)!));
+      library.release(objects);
+    });
+    under(shared.heap.lock(), () => verify(shared.heap));
+  });
+
   it("between a count and its root under a shared guard has damaged the heap", async () => {
     const shared = makeShared();
     const { heap, sharing } = await join(shared, "dies");
