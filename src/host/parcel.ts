@@ -69,7 +69,11 @@ export function receive(context: Context, descriptor: ObjectDescriptor, message:
     );
   sharing.requireRoom();
   if (lock.writeEpoch < 0) {
-    if (!parcels.takeShared(number)) refuseClaimed(number);
+    sharing.setSettled(false);
+    if (!parcels.takeShared(number)) {
+      sharing.setSettled(true);
+      refuseClaimed(number);
+    }
   } else core.counts.decref(parcels.take(number));
   return type.handle(object);
 }

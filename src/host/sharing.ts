@@ -144,7 +144,7 @@ export class Sharing implements Guarding {
     if (this.lock.writeEpoch >= 0) this.i32[CONTROL_ROOT_COUNT] += change;
     else {
       Atomics.add(this.i32, CONTROL_ROOT_COUNT, change);
-      this.i32[this.record + THREAD_UNSETTLED] = 0;
+      this.setSettled(true);
     }
   }
 
@@ -183,10 +183,17 @@ export class Sharing implements Guarding {
     this.requireRoom();
     if (this.lock.writeEpoch >= 0) this.core.counts.incref(object);
     else {
-      // Until the root is entered: nothing else would say that the count of a thread that ends in between is wrong.
-      Atomics.store(this.i32, this.record + THREAD_UNSETTLED, 1);
+      this.setSettled(false);
       Atomics.add(this.i32, object + HEADER_REFCOUNT, 1);
     }
+  }
+
+  /**
+   * Under a shared guard: a reference is about to become a handle's, or its root is entered. Nothing else would say that the count of a
+   * thread that ends in between is wrong.
+   */
+  setSettled(isSettled: boolean): void {
+    Atomics.store(this.i32, this.record + THREAD_UNSETTLED, isSettled ? 0 : 1);
   }
 
   /** Give up a handle where nothing may be written: whoever next writes drops the reference. */

@@ -7,6 +7,7 @@ export function weakProxy(context: Context, ref: View): object {
   const { weakrefs, counts } = context.core;
   const release = () => ref["@release"]();
   const target = (): object => {
+    context.requireReadable();
     const object = weakrefs.target(addressOf(ref));
     if (object === 0) throw new DeadReferenceError("The object that this weak proxy stood for is gone.");
     return context.binder.view(object);
@@ -20,6 +21,7 @@ export function weakProxy(context: Context, ref: View): object {
         return Reflect.get(view, name, view);
       },
       set(_, name, value) {
+        context.requireOpen(); // a count is written before the view's own member is asked
         const view = target();
         const address = addressOf(view as View);
         // CPython's proxy_setattr: the old value may hold the target's last reference, which goes when its own death is over.

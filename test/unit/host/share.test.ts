@@ -181,6 +181,26 @@ describe("a shared heap", () => {
     });
   });
 
+  it("asks for a guard behind a weak proxy too, before a count is written", () => {
+    const { heap } = makeShared();
+    const node = under(heap.lock(), () => heap.new(Node, { v: 1 }));
+    const proxy = under(heap.lock(), () => heap.weakref.proxy(node));
+    const write = () => {
+      proxy.v = 2;
+    };
+    for (const use of [() => proxy.v, () => "v" in proxy, write]) expect(codeOf(use)).toBe("NO_GUARD");
+    const counting = vi.spyOn(Heap.contextOf(heap).core.counts, "incref");
+    under(heap.lockShared(), () => {
+      expect(proxy.v).toBe(1);
+      expect(codeOf(write)).toBe("WRITE_UNDER_SHARED_GUARD");
+    });
+    expect(counting).not.toHaveBeenCalled();
+    under(heap.lock(), () => {
+      write();
+      expect(node.v).toBe(2);
+    });
+  });
+
   it("ends borrowed references with their guard, and iterators too", () => {
     const { heap } = makeShared();
     const nodes = under(heap.lock(), () => heap.new(list(Node), [{ v: 1 }, { v: 2 }]));

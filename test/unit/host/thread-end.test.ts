@@ -131,6 +131,28 @@ describe("a thread that ends", () => {
     });
   });
 
+  it("between a parcel that it took under a shared guard and its root has damaged the heap", async () => {
+    const shared = makeShared();
+    const parcel = under(shared.heap.lock(), () => {
+      const all = shared.heap.new(list(any), []);
+      const sent = shared.heap.send(all);
+      release(all);
+      return sent;
+    });
+    const { heap, library, context, sharing } = await join(shared, "dies");
+    heap.lockShared();
+    vi.spyOn(context.handles, "own").mockImplementation(() => {
+      throw new Error("ended");
+    });
+    expect(() => heap.receive(library.list(library.any), parcel)).toThrow("ended");
+    shared.sharing.reportEnd(sharing.thread);
+    under(shared.heap.lock(), () => {
+      verify(shared.heap);
+      // The list, and the line that sent it.
+      expect(repairs).toMatchObject([{ threads: ['"dies"'], dropped: 2 }]);
+    });
+  });
+
   it("and has retained under a shared guard before, has not", async () => {
     const shared = makeShared();
     const parcel = under(shared.heap.lock(), () => shared.heap.send(shared.heap.new(list(any), [])));
