@@ -1,4 +1,4 @@
-/** A heap that real threads share. What a second copy of the library in one thread can show is in test/unit/host/share.test.ts. */
+/** A heap that real threads share. What a second copy of the library in one thread can show is in the tests of test/unit/host that use shared-heap.ts. */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

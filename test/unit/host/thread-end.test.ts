@@ -1,6 +1,6 @@
 /**
  * What happens when a thread ends at a bad moment, between two stores that belong together. The threads are copies of the library in this
- * one (share.test.ts); test/threads ends real ones anywhere.
+ * one (shared-heap.ts); test/threads ends real ones anywhere.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
