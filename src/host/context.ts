@@ -66,12 +66,16 @@ export class Context {
     if (this.isDisposed) throw new HeapDisposedError();
   }
 
-  /** Before anything is changed. @throws HeapDisposedError, LockError without an exclusive guard of a shared heap, OutOfMemoryError */
+  /** Before anything is changed. @throws HeapDisposedError, and LockError without an exclusive guard of a shared heap */
   requireOpen(): void {
     this.requireAlive();
-    if (this.sharing === undefined) return;
-    this.sharing.requireWriting();
-    this.sharing.requireRoom(); // for the handle that most make
+    this.sharing?.requireWriting();
+  }
+
+  /** The same, before a handle is made. @throws OutOfMemoryError too, where the roots of a shared heap's thread have no room */
+  requireOpenForHandle(): void {
+    this.requireOpen();
+    this.sharing?.requireRoom();
   }
 
   /** Before anything that needs the heap whole. @param verb "saved", for the message @throws HeapBusyError */

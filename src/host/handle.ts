@@ -237,7 +237,7 @@ export class HandleTracker {
     return compile(
       { i32, context, create, View, OWNED, descriptor, check, note, leaked, releaseLeaked, enter },
       `/* type ${type.id} */ return function make(type, init) {
-        ${isShared ? "context.requireOpen();" : ""}
+        ${isShared ? "context.requireOpenForHandle();" : ""}
         ${releases ? "if (leaked.length > 0) releaseLeaked();" : ""}
         if (type !== descriptor) check(type);
         const address = create(init);
@@ -249,7 +249,7 @@ export class HandleTracker {
         return handle;
       }`,
       () => (other: unknown, init: unknown) => {
-        if (isShared) context.requireOpen();
+        if (isShared) context.requireOpenForHandle();
         if (leaked.length > 0) releaseLeaked();
         if (other !== descriptor) check(other);
         const address = create(init);

@@ -196,7 +196,7 @@ export class Heap implements Disposable {
   }
 
   private bind(type: unknown) {
-    this.context.requireOpen();
+    this.context.requireOpenForHandle();
     const descriptor = describe(type, "The type given to heap.new");
     if (!isObjectDescriptor(descriptor))
       throw new InvalidArgumentError(
@@ -212,7 +212,7 @@ export class Heap implements Disposable {
    * to) into dicts, lists and sets of `any`. @throws InvalidArgumentError naming the path of what cannot be copied
    */
   from(value: object): Handle<Borrowed> {
-    this.context.requireOpen();
+    this.context.requireOpenForHandle();
     this.context.handles.releaseLeaked();
     return fromJS(this.context, value) as unknown as Handle<Borrowed>;
   }
@@ -234,7 +234,7 @@ export class Heap implements Disposable {
    * @throws InvalidArgumentError, OutOfMemoryError, and AlreadyAdoptedError for an object or function that has an owner
    */
   adopt<V>(value: V, dispose: Disposer<V>, options: AdoptOptions<V> = {}): Handle<Foreign<V>> {
-    this.context.requireOpen();
+    this.context.requireOpenForHandle();
     return this.context.foreign.adopt(value, dispose, options, "a function") as unknown as Handle<Foreign<V>>;
   }
 
@@ -244,7 +244,7 @@ export class Heap implements Disposable {
    * @throws InvalidArgumentError where there is none or the choice is ambiguous, and as `adopt`
    */
   own<V extends object>(value: V, options: AdoptOptions<V> = {}): Handle<Foreign<V>> {
-    this.context.requireOpen();
+    this.context.requireOpenForHandle();
     const { dispose, name } = chooseDisposer(value);
     return this.context.foreign.adopt(value, dispose, options, name) as unknown as Handle<Foreign<V>>;
   }

@@ -114,6 +114,7 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
    */
   acquire(init: InitOf<T> & RequiredOf<T>): Handle<ReadOf<T> & Borrowed> {
     this.requireOpen();
+    this.context.requireOpenForHandle();
     this.context.handles.releaseLeaked();
     const isAtHand = this.free.length > 0;
     if (!isAtHand) this.refill();

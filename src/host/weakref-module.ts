@@ -94,7 +94,7 @@ export class WeakrefModule {
   }
 
   private create(target: unknown, callback: unknown, isProxy: boolean): Address {
-    this.context.requireOpen();
+    this.context.requireOpenForHandle();
     const address = this.address(target);
     if (callback !== undefined && typeof callback !== "function")
       throw new InvalidArgumentError(`A weak reference's callback is a function, got ${show(callback)}.`);

@@ -58,6 +58,15 @@ function under<R>(guard: Disposable, body: () => R): R {
   }
 }
 
+function codeOf(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+  return "no error";
+}
+
 afterEach(() => {
   repairs.length = 0;
   for (const heap of heaps.splice(0).reverse()) heap[Symbol.dispose]();
@@ -81,6 +90,7 @@ describe("a thread that ends", () => {
   it("has all its handles in its table in a heap without memory too: more are refused", async () => {
     const shared = makeShared();
     const { heap, library } = await join(shared, "full");
+    const inspect = await import("../../../src/inspect/index.js");
     const objects = under(heap.lock(), () => {
       const all = heap.new(library.list(library.list(library.f64)), []);
       for (let index = 0; index < 4000; index++) all.push([index]);
@@ -106,6 +116,15 @@ describe("a thread that ends", () => {
     });
     expect([...codes]).toEqual(["OUT_OF_MEMORY"]);
     expect(kept.length).toBeLessThan(4000);
+    // What makes no handle goes on.
+    under(heap.lock(), () => {
+      expect(heap.gc.collect()).toBe(0);
+      expect(objects.at(1)!.set(0, 7)).toBeUndefined();
+      inspect.verify(heap as never);
+      library.release(objects.pop()!);
+      for (const make of [() => heap.new(library.list(library.f64), []), () => heap.adopt({}, () => {})])
+        expect(codeOf(make)).toBe("OUT_OF_MEMORY");
+    });
     under(shared.heap.lock(), () => verify(shared.heap));
     for (const one of kept) library.release(one as never);
     // Another thread applies the releases.
