@@ -107,7 +107,7 @@ export class Parcels {
 
   /**
    * The same under a shared lock, where other readers may be taking too: one of them empties the slot, and whoever writes next reclaims
-   * it. A thread that ends between the two leaves a slot that nobody uses again, and the parcel's reference.
+   * it. The caller sees to it that the heap is repaired if its thread ends before it has the reference (THREAD_UNSETTLED).
    * @returns whether this thread has taken it; its reference is then the caller's
    */
   takeShared(parcel: number): boolean {

@@ -7,13 +7,15 @@ import { Worker } from "node:worker_threads";
 import {
   Heap,
   type HeapRepair,
+  id,
   LockTimeoutError,
   type Parcel,
-  ParcelClaimedError,
+  refcount,
   release,
+  typeName,
 } from "../../src/index.js";
 import { verify } from "../../src/inspect/index.js";
-import { PARCEL_SLOT_BITS } from "../../src/memory/layout.js";
+import { forEachParcel } from "../../src/object/parcels.js";
 import * as world from "./world.js";
 
 export interface StressOptions {
@@ -37,9 +39,6 @@ interface Thread {
   hasLeft: boolean;
 }
 
-/** A parcel is a slot and, times this, how often that slot was used. */
-const PARCEL_SLOTS = 2 ** PARCEL_SLOT_BITS;
-
 /** The parent of it all. */
 export class Stress {
   readonly heap: Heap;
@@ -55,7 +54,8 @@ export class Stress {
   private readonly token;
   private readonly inbox: Parcel[] = [];
   private readonly sent: Parcel[] = [];
-  private readonly lastSerials = new Map<number, number>();
+  /** Numbers of parcels that this thread has sent or heard of. */
+  private readonly seen = new Set<number>();
   /** Serials of the threads that gave up all they had. */
   private readonly left = new Set([0]);
   private serial = 0;
@@ -145,9 +145,7 @@ export class Stress {
   }
 
   private note(parcel: Parcel): Parcel {
-    const slot = parcel.parcel % PARCEL_SLOTS;
-    const serial = (parcel.parcel - slot) / PARCEL_SLOTS;
-    this.lastSerials.set(slot, Math.max(this.lastSerials.get(slot) ?? 0, serial));
+    this.seen.add(parcel.parcel);
     return parcel;
   }
 
@@ -322,29 +320,36 @@ export class Stress {
     this.lookAtValues();
   }
 
-  /** Parcels whose receiver, or whose message, has ended on its way. */
+  /** Parcels whose receiver, or whose message, has ended on its way: the table has them, whoever has heard of them. */
   private claimAll(): void {
     const { heap } = this;
-    const claim = (parcel: number): void => {
-      for (const type of [world.Node, world.Root])
-        try {
-          release(heap.receive(type, { ...this.sent[0], parcel }));
-          return;
-        } catch (error) {
-          if (error instanceof ParcelClaimedError) return;
-          if ((error as { code?: string }).code !== "TYPE_MISMATCH") throw error;
-        }
-    };
-    for (const [slot, last] of this.lastSerials)
-      for (let serial = Math.max(0, last - 2); serial < last + 16; serial++)
-        claim(slot + serial * PARCEL_SLOTS);
-    for (const { parcel } of [...this.sent, ...this.inbox.splice(0)]) claim(parcel);
+    const numbers: number[] = [];
+    forEachParcel(Heap.contextOf(heap).core.memory.i32, (_object, _site, parcel) => numbers.push(parcel));
+    const unseen = numbers.filter((parcel) => !this.seen.has(parcel)).length;
+    this.options.say(`${numbers.length} parcels on their way for ever, ${unseen} of them without a message`);
+    for (const parcel of numbers) this.claim(parcel);
+  }
+
+  private claim(parcel: number): void {
+    for (const type of [world.Node, world.Root])
+      try {
+        release(this.heap.receive(type, { ...this.sent[0], parcel }));
+        return;
+      } catch (error) {
+        if ((error as { code?: string }).code !== "TYPE_MISMATCH") throw error;
+      }
+    this.fail(`parcel ${parcel} carries neither of the two types that are sent`);
   }
 
   private look(): void {
     const { heap } = this;
     const alive = heap.gc.getObjects();
-    if (alive.length > 0) this.fail(`${alive.length} objects are alive`);
+    if (alive.length > 0) {
+      const first = alive
+        .slice(0, 8)
+        .map((object) => `${typeName(object)} ${id(object)}, ${refcount(object)} references`);
+      this.fail(`${alive.length} objects are alive: ${first.join("; ")}`);
+    }
     if (heap.adoptedCount !== 0) this.fail(`${heap.adoptedCount} values are adopted`);
     if (heap.adoptedBytes !== 0) this.fail(`${heap.adoptedBytes} bytes are adopted`);
     const more = heap.bytesUsed - this.bytesAtStart;
