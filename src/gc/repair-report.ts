@@ -32,6 +32,8 @@ export interface RepairReport {
   readonly droppedForeign: readonly number[];
   /** The same of callbacks of weak references that are gone: they will not be called. */
   readonly droppedCallbacks: readonly number[];
+  /** Instances of pools that are gone. */
+  readonly droppedPooled: readonly Address[];
   /** Roots and addresses to be kept where there is neither an object nor, for the latter, a storage block. */
   readonly missing: readonly Address[];
   /** Objects that stood in no generation's table, and are in generation 0 now. */
@@ -49,6 +51,7 @@ export class RepairLog implements RepairReport {
   readonly cutWeakrefs: Address[] = [];
   readonly droppedForeign: number[] = [];
   readonly droppedCallbacks: number[] = [];
+  readonly droppedPooled: Address[] = [];
   readonly missing: Address[] = [];
   tracked = 0;
   untracked = 0;

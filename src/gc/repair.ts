@@ -146,6 +146,7 @@ class ObjectSweeper {
     const kind = i32[this.typeOf(object) + TYPE_KIND];
     if (kind === KIND_FOREIGN) this.foreign.drop(i32[object + FOREIGN_NUMBER]);
     if (kind === KIND_WEAKREF) this.callbacks.drop(i32[object + WEAKREF_HOST_CALLBACK]);
+    if ((i32[object + HEADER_TYPE] & FLAG_POOLED) !== 0) this.log.droppedPooled.push(object);
     this.log.objectsDropped++;
   }
 

@@ -11,6 +11,7 @@ import {
   CONTROL_THREADS,
   HEADER_TYPE,
   MAIL_FORGET,
+  MAIL_LEFT_POOL,
   THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
@@ -141,8 +142,13 @@ function* kept(
  * Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. Which values those are each
  * looks for itself: the thread that has ended may have taken a value's number away and not posted it yet.
  */
-function tellOwners(sharing: Sharing, { droppedCallbacks }: RepairReport): void {
-  const { callbacks } = sharing.context;
+function tellOwners(sharing: Sharing, { droppedCallbacks, droppedPooled }: RepairReport): void {
+  const { callbacks, pools } = sharing.context;
+  // By mail, which is read before its thread writes: later the address may be that of another pool's instance.
+  for (const instance of droppedPooled) {
+    pools.lose(instance);
+    sharing.mail.tellAll(MAIL_LEFT_POOL, instance);
+  }
   for (const number of droppedCallbacks)
     if (threadOf(number) === sharing.thread) callbacks.forget(number);
     else sharing.mail.post(threadOf(number), MAIL_FORGET, number);

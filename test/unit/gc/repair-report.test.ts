@@ -60,6 +60,7 @@ const NOTHING_WRONG = {
   cutWeakrefs: [],
   droppedForeign: [],
   droppedCallbacks: [],
+  droppedPooled: [],
   missing: [],
   tracked: 0,
   untracked: 0,

@@ -37,14 +37,16 @@ function makeShared() {
 type Shared = ReturnType<typeof makeShared>;
 
 /** Another thread, to be ended. */
-async function join({ token }: Shared, name: string) {
+async function join({ token }: Shared, name: string, bringsNode = false) {
   vi.resetModules();
   const library: Library = await import("../../../src/index.js");
-  const heap = library.Heap.attach(token, [], { name });
+  const OtherNode = library.struct("Node", { v: library.f64, name: library.str });
+  const heap = library.Heap.attach(token, bringsNode ? [OtherNode] : [], { name });
   heap.onLeakedHandle = () => {};
   return {
     library,
     heap,
+    OtherNode,
     context: library.Heap.contextOf(heap),
     sharing: library.Heap.contextOf(heap).sharing!,
   };
@@ -291,6 +293,31 @@ describe("a repair", () => {
     under(shared.heap.lock(), () => verify(shared.heap));
     expect(repairs.map(({ threads: names }) => names)).toEqual([['"dies"']]);
     expect(threads.state(victim.sharing.thread)).toBe(L.THREAD_FREE);
+  });
+
+  it("takes an instance from its pool before another pool has one at the same place", async () => {
+    const shared = makeShared();
+    const [pool, parcel] = under(shared.heap.lock(), () => {
+      const pool = shared.heap.pool(Node, { capacity: 1 });
+      using out = pool.acquire({ name: "out" });
+      return [pool, shared.heap.send(out)];
+    });
+    const third = await join(shared, "third", true);
+    const dying = await join(shared, "dies", true);
+    dying.heap.lock();
+    dying.heap.receive(dying.OtherNode, parcel);
+    third.sharing.reportEnd(dying.sharing.thread);
+    under(third.heap.lock(), () => {
+      // Repaired: the same addresses are given again.
+      const other = third.heap.pool(third.OtherNode, { capacity: 50 });
+      expect(other.capacity).toBe(50);
+    });
+    under(shared.heap.lock(), () => {
+      expect(pool.capacity).toBe(0);
+      verify(shared.heap);
+    });
+    third.heap[Symbol.dispose]();
+    under(shared.heap.lock(), () => verify(shared.heap));
   });
 
   it("comes before a thread joins", async () => {
