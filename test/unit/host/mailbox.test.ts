@@ -4,6 +4,25 @@ import { any, finalizer, list, optional, release, str, struct } from "../../../s
 import { verify } from "../../../src/inspect/index.js";
 import { codeOf, makeShared, Node, open, otherThread, under } from "./shared-heap.js";
 
+/** A value of one thread whose object has just died in another; the first has not heard of it yet. */
+async function endedElsewhere() {
+  const { heap, token } = makeShared();
+  const seen: string[] = [];
+  const { library } = await otherThread();
+  const heap2 = library.Heap.attach(token, []);
+  open.push({ heap: heap2 });
+  const parcel = under(heap.lock(), () => {
+    const value = heap.adopt({}, () => seen.push("disposed"));
+    const holder = heap.new(list(any), [value]);
+    const sent = heap.send(holder);
+    release(value);
+    release(holder);
+    return sent;
+  });
+  under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
+  return { heap, seen };
+}
+
 describe("what belongs to a thread", () => {
   it("is disposed, called and finalized there, when that thread next writes", async () => {
     const { heap, token } = makeShared();
@@ -47,38 +66,12 @@ describe("what belongs to a thread", () => {
   });
 
   it("is told to a thread that takes no guard by its event loop", async () => {
-    const { heap, token } = makeShared();
-    const seen: string[] = [];
-    const { library } = await otherThread();
-    const heap2 = library.Heap.attach(token, []);
-    open.push({ heap: heap2 });
-    const parcel = under(heap.lock(), () => {
-      const value = heap.adopt({}, () => seen.push("disposed"));
-      const holder = heap.new(list(any), [value]);
-      const sent = heap.send(holder);
-      release(value);
-      release(holder);
-      return sent;
-    });
-    under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
+    const { seen } = await endedElsewhere();
     await vi.waitFor(() => expect(seen).toEqual(["disposed"]));
   });
 
   it("is told to a thread that had a shared guard when it came, at the end of that", async () => {
-    const { heap, token } = makeShared();
-    const seen: string[] = [];
-    const { library } = await otherThread();
-    const heap2 = library.Heap.attach(token, []);
-    open.push({ heap: heap2 });
-    const parcel = under(heap.lock(), () => {
-      const value = heap.adopt({}, () => seen.push("disposed"));
-      const holder = heap.new(list(any), [value]);
-      const sent = heap.send(holder);
-      release(value);
-      release(holder);
-      return sent;
-    });
-    under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
+    const { heap, seen } = await endedElsewhere();
     const reading = heap.lockShared(); // before the event loop has heard of the mail
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(seen).toEqual([]);
