@@ -10,6 +10,9 @@ import {
   THREAD_RING,
   THREAD_RING_HEAD,
   THREAD_RING_TAIL,
+  THREAD_TAKEN,
+  THREAD_TAKEN_HEAD,
+  THREAD_TAKEN_ROOTS,
 } from "../memory/layout.js";
 import type { ThreadRoots } from "../object/roots.js";
 
@@ -71,21 +74,39 @@ export class ReleaseQueue {
     const tail = Atomics.load(i32, record + THREAD_RING_TAIL);
     for (let head = i32[record + THREAD_RING_HEAD]; head !== tail; head = (head + 1) | 0) {
       const object = i32[ring + (head & (RING_WORDS - 1))];
+      i32[record + THREAD_TAKEN_ROOTS] = roots.get(object) - 1;
+      i32[record + THREAD_TAKEN_HEAD] = (head + 1) | 0;
+      Atomics.store(i32, record + THREAD_TAKEN, object);
+      takeRelease(i32, record, roots);
       // Taken out first: a finalizer may come by here again.
-      Atomics.store(i32, record + THREAD_RING_HEAD, (head + 1) | 0);
-      this.drop(roots, object);
+      this.dropCount(object);
     }
   }
 
   /** Drop what this thread's ring had no room for. All rings have been applied. */
   applyLate(): void {
-    if (this.late.length > 0) for (const object of this.late.splice(0)) this.drop(this.roots, object);
+    if (this.late.length > 0)
+      for (const object of this.late.splice(0)) {
+        this.roots.add(object, -1);
+        this.dropCount(object);
+      }
     this.waitingSince = 0;
   }
 
-  private drop(roots: ThreadRoots, object: Address): void {
-    roots.add(object, -1);
+  private dropCount(object: Address): void {
     this.i32[CONTROL_ROOT_COUNT]--;
     this.core.counts.decref(object);
   }
+}
+
+/**
+ * A release that is being taken from a thread's ring goes from there and from the thread's roots. If the one who takes it ends in the
+ * middle, the repair calls this again: the thread, which may live, has let go of its handle already and will not do so again.
+ */
+export function takeRelease(i32: Int32Array, record: Address, roots: ThreadRoots): void {
+  const object = i32[record + THREAD_TAKEN];
+  if (object === 0) return;
+  roots.add(object, i32[record + THREAD_TAKEN_ROOTS] - roots.get(object));
+  Atomics.store(i32, record + THREAD_RING_HEAD, i32[record + THREAD_TAKEN_HEAD]);
+  Atomics.store(i32, record + THREAD_TAKEN, 0);
 }

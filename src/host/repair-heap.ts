@@ -24,6 +24,7 @@ import {
 import { forEachParcel, Parcels } from "../object/parcels.js";
 import { forEachRoot } from "../object/roots.js";
 import { holdsObject, Mailbox, threadOf } from "./mailbox.js";
+import { takeRelease } from "./release-queue.js";
 import { dropMissingItems } from "./repair-items.js";
 import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";
@@ -57,6 +58,10 @@ export function repairHeap(sharing: Sharing): void {
   const { i32 } = core.memory;
   const { living, ended } = threadsOf(sharing);
   const names = ended.map((thread) => threads.name(thread));
+  for (const thread of living) {
+    const record = threads.record(thread);
+    takeRelease(i32, record, sharing.rootsAt(record));
+  }
   const roots = rootsOf(core, sharing, living);
   // First: a repair may end in the middle too.
   for (const thread of living) sharing.mail.askToRecount(thread);

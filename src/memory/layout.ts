@@ -474,7 +474,11 @@ export const THREAD_IS_BASED = 12; //   1: the handles that were made before sha
 export const THREAD_NAME_LENGTH = 13;
 export const THREAD_NAME = 14; //       6 words of Latin-1
 export const THREAD_ADOPTED_BYTES = 20; // f64: its share of CONTROL_ADOPTED_BYTES
-export const THREAD_SITE = 22; //       42 words of Latin-1
+/** While a release is taken from the ring: its object, and what the thread's root count and THREAD_RING_HEAD are after it. 0: none is. */
+export const THREAD_TAKEN = 22;
+export const THREAD_TAKEN_ROOTS = 23;
+export const THREAD_TAKEN_HEAD = 24;
+export const THREAD_SITE = 25; //       39 words of Latin-1
 export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;
 /** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */

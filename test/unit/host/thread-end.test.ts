@@ -320,6 +320,44 @@ describe("a repair", () => {
     under(shared.heap.lock(), () => verify(shared.heap));
   });
 
+  it.each([1, 2, 3, 4])(
+    "ends what was begun of a release that waited in the ring of a living thread (killed before store %i)",
+    async (place) => {
+      const shared = makeShared();
+      const before = under(shared.heap.lock(), () => shared.heap.gc.getObjects().length);
+      const [twice, again, once] = under(shared.heap.lock(), () => {
+        const twice = shared.heap.new(list(any), []);
+        return [twice, retain(twice), shared.heap.new(list(any), [])];
+      });
+      const victim = await join(shared, "dies");
+      release(twice);
+      release(once);
+      const record = shared.sharing.threads.record(shared.sharing.thread);
+      let stores = 0;
+      const { store } = Atomics;
+      const spy = vi.spyOn(Atomics, "store").mockImplementation(((
+        words: Int32Array,
+        index: number,
+        value: number,
+      ) => {
+        const isOfRing = index === record + L.THREAD_TAKEN || index === record + L.THREAD_RING_HEAD;
+        if (isOfRing && ++stores === place) {
+          spy.mockRestore();
+          shared.sharing.threads.end(victim.sharing.thread, shared.sharing.lock);
+          throw new Error("ended");
+        }
+        return store(words, index, value);
+      }) as typeof Atomics.store);
+      expect(() => victim.heap.lock()).toThrow("ended");
+      under(shared.heap.lock(), () => {
+        verify(shared.heap);
+        expect(shared.heap.gc.getObjects().length).toBe(before + 1);
+        expect(refcount(again)).toBe(1);
+        expect(repairs.length).toBe(1);
+      });
+    },
+  );
+
   it("comes before a thread joins", async () => {
     const shared = makeShared();
     const victim = await join(shared, "dies");
