@@ -348,7 +348,11 @@ export class Stress {
       const first = alive
         .slice(0, 8)
         .map((object) => `${typeName(object)} ${id(object)}, ${refcount(object)} references`);
-      this.fail(`${alive.length} objects are alive: ${first.join("; ")}`);
+      const { threads } = Heap.contextOf(heap).sharing!;
+      const states = Array.from({ length: threads.numbersEnd }, (_, thread) => threads.state(thread));
+      this.fail(
+        `${alive.length} objects are alive: ${first.join("; ")}; states of the threads: ${states.join(" ")}`,
+      );
     }
     if (heap.adoptedCount !== 0) this.fail(`${heap.adoptedCount} values are adopted`);
     if (heap.adoptedBytes !== 0) this.fail(`${heap.adoptedBytes} bytes are adopted`);
