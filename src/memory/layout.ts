@@ -449,8 +449,7 @@ export const PARCEL_OBJECT = 0;
 export const PARCEL_SERIAL = 1;
 export const PARCEL_SITE = 2;
 export const PARCEL_NEXT = 3;
-/** A parcel is a number: slot + serial * 2 ** this. */
-export const PARCEL_SLOT_BITS = 20;
+export const PARCEL_SLOT_BITS = 20; // a parcel is a number: slot + serial * 2 ** this
 
 /**
  * The thread table: one storage block, THREADS_MAX records. Its thread writes its state, its text, its bell, its ring's
@@ -474,15 +473,13 @@ export const THREAD_IS_BASED = 12; //   1: the handles that were made before sha
 export const THREAD_NAME_LENGTH = 13;
 export const THREAD_NAME = 14; //       6 words of Latin-1
 export const THREAD_ADOPTED_BYTES = 20; // f64: its share of CONTROL_ADOPTED_BYTES
-/** While a release is taken from the ring: its object, and what the thread's root count and THREAD_RING_HEAD are after it. 0: none is. */
-export const THREAD_TAKEN = 22;
-export const THREAD_TAKEN_ROOTS = 23;
-export const THREAD_TAKEN_HEAD = 24;
+export const THREAD_TAKEN = 22; //      object of the release that is being taken from the ring, or 0; behind it what two words will be
+export const THREAD_TAKEN_ROOTS = 23; // the object's count in the root table
+export const THREAD_TAKEN_HEAD = 24; // THREAD_RING_HEAD
 export const THREAD_SITE = 25; //       39 words of Latin-1
 export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;
-/** Its end was reported; the next exclusive owner takes its roots away, and the record is free again. */
-export const THREAD_ENDED = 2;
+export const THREAD_ENDED = 2; //        its end was reported: the next exclusive owner takes its roots away, and frees the record
 export const THREAD_ENDING = 3; //       its end is being reported: the lock may still know it
 export const THREAD_LEFT = 4; //         it has given up all it had, and is about to leave the lock and then to free its record
 export const THREAD_JOINING = 5; //      it has a record and waits for the lock: it has nothing yet, and gets no mail

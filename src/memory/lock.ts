@@ -8,7 +8,7 @@
  *   TURN      bit i: thread i goes before others; says nothing of a thread that does not wait
  *   EVENTS    raised when somebody who waits may find things changed: what is waited on
  *
- * The order of operations matters, and comments say where. test/unit/memory/lock.test.ts runs this code over every interleaving
+ * The order of operations matters, and comments say where. test/unit/memory/lock-interleavings.test.ts runs this code over every interleaving
  * of small programs.
  */
 import { LockError } from "./errors.js";

@@ -1,4 +1,4 @@
-/** The lock on real threads: small stress, and deaths at any moment. Every interleaving of small programs is test/unit/memory/lock.test.ts. */
+/** The lock on real threads: small stress, and deaths at any moment. Every interleaving of small programs is test/unit/memory/lock-interleavings.test.ts. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
