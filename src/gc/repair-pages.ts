@@ -208,6 +208,19 @@ export class RepairPages {
     });
   }
 
+  /** What was admitted, in address order. */
+  objects(): Address[] {
+    const { i32 } = this;
+    const found: Address[] = [];
+    this.forEachRun((page, descriptor) => {
+      const words = i32[descriptor + PAGE_BLOCK_WORDS];
+      const first = page << PAGE_SHIFT;
+      const end = first + i32[descriptor + PAGE_CAPACITY] * words;
+      for (let block = first; block < end; block += words) if (this.isObject(block)) found.push(block);
+    });
+    return found;
+  }
+
   private admitPage(first: Address, words: number, capacity: number, kind: number): void {
     const { i32, side } = this;
     // Most pages have objects of one type.

@@ -28,10 +28,6 @@ export interface RepairReport {
   readonly containers: readonly RepairedContainer[];
   /** Weak references whose target is gone. Their callbacks have not been called. */
   readonly cutWeakrefs: readonly Address[];
-  /** Numbers of foreign values of which the object is gone: they have still to be disposed. One that nobody knows was disposed before. */
-  readonly droppedForeign: readonly number[];
-  /** The same of callbacks of weak references that are gone: they will not be called. */
-  readonly droppedCallbacks: readonly number[];
   /** Instances of pools that are gone. */
   readonly droppedPooled: readonly Address[];
   /** Roots and addresses to be kept where there is neither an object nor, for the latter, a storage block. */
@@ -49,8 +45,6 @@ export class RepairLog implements RepairReport {
   readonly nulled: NulledReference[] = [];
   readonly containers: RepairedContainer[] = [];
   readonly cutWeakrefs: Address[] = [];
-  readonly droppedForeign: number[] = [];
-  readonly droppedCallbacks: number[] = [];
   readonly droppedPooled: Address[] = [];
   readonly missing: Address[] = [];
   tracked = 0;

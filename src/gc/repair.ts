@@ -49,7 +49,6 @@ import {
   TYPE_KIND,
   TYPE_SHIFT,
   TYPES_HAVE_POOLS,
-  WEAKREF_HOST_CALLBACK,
 } from "../memory/layout.js";
 import type { Memory } from "../memory/memory.js";
 import { Core } from "./core.js";
@@ -94,8 +93,6 @@ export function repair(
   pages.finish();
   pages.clearMarks();
 
-  log.droppedForeign.push(...sweeper.foreign.gone());
-  log.droppedCallbacks.push(...sweeper.callbacks.gone());
   resetControl(i32, rootCount, sweeper);
   generations.rebuild(new Core(memory, { isAttached: true }), log);
   return log;
@@ -105,9 +102,8 @@ export function repair(
 class ObjectSweeper {
   /** Objects of pools among those kept. */
   pooled = 0;
-  /** Numbers of foreign values and of callbacks that objects have which are kept, and which are not. */
-  readonly foreign = new HostNumbers();
-  readonly callbacks = new HostNumbers();
+  /** Numbers of foreign values that objects have which are kept. One that was just made may have any: a number counts once. */
+  readonly foreign = new Set<number>();
   private readonly i32: Int32Array;
   private readonly generations: RepairGenerations;
   private readonly weakrefs: WeakrefRepair;
@@ -135,17 +131,14 @@ class ObjectSweeper {
     const judged = FLAG_TRACKED | FLAG_FROZEN | FLAG_OBSERVED | FLAG_SETTLED | FLAG_DYING;
     i32[object + HEADER_TYPE] =
       (header & ~judged) | this.generations.place(object) | (isObserved ? FLAG_OBSERVED : 0);
-    if (kind === KIND_FOREIGN) this.foreign.keep(i32[object + FOREIGN_NUMBER]);
-    if (kind === KIND_WEAKREF) this.callbacks.keep(i32[object + WEAKREF_HOST_CALLBACK]);
+    const number = kind === KIND_FOREIGN ? i32[object + FOREIGN_NUMBER] : 0;
+    if (number !== 0) this.foreign.add(number);
     if ((header & FLAG_POOLED) !== 0) this.pooled++;
     this.log.objectsKept++;
   }
 
   drop(object: Address): void {
     const { i32 } = this;
-    const kind = i32[this.typeOf(object) + TYPE_KIND];
-    if (kind === KIND_FOREIGN) this.foreign.drop(i32[object + FOREIGN_NUMBER]);
-    if (kind === KIND_WEAKREF) this.callbacks.drop(i32[object + WEAKREF_HOST_CALLBACK]);
     if ((i32[object + HEADER_TYPE] & FLAG_POOLED) !== 0) this.log.droppedPooled.push(object);
     this.log.objectsDropped++;
   }
@@ -155,35 +148,10 @@ class ObjectSweeper {
   }
 }
 
-/**
- * Numbers by which objects know what is the host's. An object that was just made may have any in the word of its own: what
- * an object that stays has is not gone.
- */
-class HostNumbers {
-  private readonly kept = new Set<number>();
-  private readonly dropped = new Set<number>();
-
-  get count(): number {
-    return this.kept.size;
-  }
-
-  keep(number: number): void {
-    if (number !== 0) this.kept.add(number);
-  }
-
-  drop(number: number): void {
-    if (number !== 0) this.dropped.add(number);
-  }
-
-  gone(): number[] {
-    return [...this.dropped].filter((number) => !this.kept.has(number));
-  }
-}
-
 /** What says that something is under way, and what is counted. Thresholds, statistics and adopted bytes stay. */
 function resetControl(i32: Int32Array, rootCount: number, { foreign, pooled }: ObjectSweeper): void {
   i32[CONTROL_ROOT_COUNT] = rootCount;
-  i32[CONTROL_FOREIGN] = foreign.count;
+  i32[CONTROL_FOREIGN] = foreign.size;
   i32[CONTROL_DEFERRED] = 0;
   i32[CONTROL_USER_CODE] = 0;
   if (pooled > 0) i32[CONTROL_TYPES_HAVE] |= TYPES_HAVE_POOLS;

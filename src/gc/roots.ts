@@ -65,10 +65,13 @@ export function heldFromOutside(core: Core, except: ReadonlySet<Address>): Addre
   );
 }
 
-/** Every object that something outside the heap holds, in address order, with the number of such references. O(heap). */
-export function externalReferences(core: Core): Root[] {
+/**
+ * Every object that something outside the heap holds, in address order, with the number of such references. O(heap).
+ * @param all the objects of the heap, where its pages cannot be asked
+ */
+export function externalReferences(core: Core, all?: Iterable<Address>): Root[] {
   const { i32 } = core.memory;
-  const { internal, objects } = countInternal(core);
+  const { internal, objects } = countInternal(core, all);
   const roots: Root[] = [];
   for (const object of objects) {
     const count = i32[object + HEADER_REFCOUNT] - internal[object >>> GRANULE_SHIFT];
@@ -78,11 +81,14 @@ export function externalReferences(core: Core): Root[] {
 }
 
 /** All objects but strings, in address order; and by granule how many references from inside each has. */
-function countInternal({ allocator, traversal, memory }: Core): { internal: Int32Array; objects: Address[] } {
+function countInternal(
+  { allocator, traversal, memory }: Core,
+  all: Iterable<Address> = allocator.objects(),
+): { internal: Int32Array; objects: Address[] } {
   const { i32 } = memory;
   const internal = new Int32Array((allocator.wordsTouchedMax >>> GRANULE_SHIFT) + 1);
   const objects: Address[] = [];
-  for (const object of allocator.objects()) {
+  for (const object of all) {
     if ((i32[object + HEADER_TYPE] & TYPE_ID_MASK) === TYPE_ID_STRING) continue;
     objects.push(object);
     const count = traversal.collect(object);

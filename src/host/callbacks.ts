@@ -6,9 +6,11 @@ import {
   HOST_NUMBER_LOST,
   HOST_NUMBER_MAX,
   HOST_NUMBER_SHIFT,
+  KIND_WEAKREF,
   MAIL_CALLBACK,
   MAIL_FORGET,
   MAIL_WORDS,
+  WEAKREF_HOST_CALLBACK,
   WORD_BYTES,
 } from "../memory/layout.js";
 import type { Context } from "./context.js";
@@ -44,7 +46,20 @@ export class Callbacks {
   /** A function will not be called any more. It may be another thread's. */
   forget(number: number): void {
     if (this.isOurs(number)) this.functions.delete(number & HOST_NUMBER_MAX);
-    else this.context.sharing!.mail.post(threadOf(number), MAIL_FORGET, number);
+    else this.context.sharing!.mail.tell(threadOf(number), MAIL_FORGET, number);
+  }
+
+  /** After a repair: functions that no weak reference has any more will not be called. O(heap) */
+  forgetLost(): void {
+    if (this.functions.size === 0) return;
+    const { core, sharing } = this.context;
+    const lost = new Set(this.functions.keys());
+    for (const object of core.allocator.objects()) {
+      if (core.types.kindOf(object) !== KIND_WEAKREF) continue;
+      const number = core.memory.i32[object + WEAKREF_HOST_CALLBACK];
+      if (threadOf(number) === (sharing?.thread ?? 0)) lost.delete(number & HOST_NUMBER_MAX);
+    }
+    for (const number of lost) this.functions.delete(number);
   }
 
   private isOurs(number: number): boolean {

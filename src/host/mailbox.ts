@@ -107,11 +107,9 @@ export class Mailbox {
     const words = Math.max(ENTRIES_MIN, tail * 2) * MAIL_WORDS;
     if (!core.allocator.canAllocate(KIND_STORAGE, words)) return false;
     const mail = core.allocator.allocate(KIND_STORAGE, words);
-    if (old !== 0) {
-      i32.copyWithin(mail, old, old + tail * MAIL_WORDS);
-      core.allocator.free(old);
-    }
+    if (old !== 0) i32.copyWithin(mail, old, old + tail * MAIL_WORDS);
     i32[record + THREAD_MAIL] = mail;
+    if (old !== 0) core.allocator.free(old);
     return true;
   }
 }

@@ -1,6 +1,7 @@
 /** After a thread has ended in the middle of a write: what the living hold, the repair, and what is told of it. */
 import type { Core } from "../gc/core.js";
 import { repair } from "../gc/repair.js";
+import { RepairPages } from "../gc/repair-pages.js";
 import type { RepairReport } from "../gc/repair-report.js";
 import { externalReferences } from "../gc/roots.js";
 import {
@@ -10,7 +11,6 @@ import {
   CONTROL_PARCELS,
   CONTROL_THREADS,
   HEADER_TYPE,
-  MAIL_FORGET,
   MAIL_LEFT_POOL,
   THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
@@ -23,12 +23,12 @@ import {
 } from "../memory/layout.js";
 import { forEachParcel, Parcels } from "../object/parcels.js";
 import { forEachRoot } from "../object/roots.js";
-import { holdsObject, Mailbox, threadOf } from "./mailbox.js";
+import { holdsObject, Mailbox } from "./mailbox.js";
 import { takeRelease } from "./release-queue.js";
 import { dropMissingItems } from "./repair-items.js";
 import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";
-import { forgetThread, THREAD_STORAGE } from "./thread-end.js";
+import { forgetThread, rootsOfAll, THREAD_STORAGE } from "./thread-end.js";
 
 /** What a repair has found, for `heap.onRepair`. */
 export interface HeapRepair {
@@ -78,7 +78,7 @@ export function repairHeap(sharing: Sharing): void {
   syncTypes(context);
   const containers = [...report.containers, ...dropMissingItems(context)];
   Atomics.store(i32, CONTROL_DAMAGED, 0);
-  tellOwners(sharing, report);
+  tellPools(sharing, report.droppedPooled);
   const info = describe(sharing, names, { ...report, containers });
   context.callBack("heap.onRepair", () => context.heap.onRepair(info));
 }
@@ -110,12 +110,24 @@ function rootsOf(core: Core, sharing: Sharing, living: readonly number[]): Map<A
     for (const { kind, first } of new Mailbox(core, record).all()) if (holdsObject(kind)) add(first, 1);
   }
   forEachParcel(i32, (object) => add(object, 1));
-  // Nobody else has written yet but to look for the roots that are in no table, which changes no object.
   if (!living.every((thread) => i32[threads.record(thread) + THREAD_IS_BASED] !== 0))
-    for (const { object, count } of externalReferences(core))
-      if (count > (roots.get(object) ?? 0)) roots.set(object, count);
+    addBaseRoots(core, sharing, add);
   for (const [object, count] of roots) if (count <= 0) roots.delete(object);
   return roots;
+}
+
+/**
+ * Handles made before `share()` that are in no table yet are what neither objects nor tables explain. No other thread has changed an object
+ * then: before that it enters them. But it may have been taking pages for itself, so the heap's are not to be relied on. A thread that ended
+ * while it took a reference under a shared guard (THREAD_UNSETTLED) leaves that one too: nobody can tell it from a handle.
+ */
+function addBaseRoots(core: Core, sharing: Sharing, add: (object: Address, count: number) => void): void {
+  const pages = new RepairPages(core.memory);
+  pages.admit();
+  const known = rootsOfAll(core, sharing);
+  for (const { object, count } of externalReferences(core, pages.objects()))
+    add(object, count - (known.get(object) ?? 0));
+  pages.clearMarks();
 }
 
 /** Each thread's share was changed by itself alone; the sum may have been under way. */
@@ -144,19 +156,15 @@ function* kept(
 }
 
 /**
- * Values and functions of living threads whose objects are gone: each thread disposes of, or forgets, its own. Which values those are each
- * looks for itself: the thread that has ended may have taken a value's number away and not posted it yet.
+ * Instances of pools that are gone. Of these alone the owners are told at once, by mail, which is read before a thread writes: later the
+ * address may be that of another pool's instance. Values and functions that no object has any more each thread looks for itself
+ * (THREAD_RECOUNT): the thread that has ended may have taken a number away and not posted it yet.
  */
-function tellOwners(sharing: Sharing, { droppedCallbacks, droppedPooled }: RepairReport): void {
-  const { callbacks, pools } = sharing.context;
-  // By mail, which is read before its thread writes: later the address may be that of another pool's instance.
-  for (const instance of droppedPooled) {
+function tellPools({ context: { pools }, mail }: Sharing, instances: readonly Address[]): void {
+  for (const instance of instances) {
     pools.lose(instance);
-    sharing.mail.tellAll(MAIL_LEFT_POOL, instance);
+    mail.tellAll(MAIL_LEFT_POOL, instance);
   }
-  for (const number of droppedCallbacks)
-    if (threadOf(number) === sharing.thread) callbacks.forget(number);
-    else sharing.mail.post(threadOf(number), MAIL_FORGET, number);
 }
 
 function describe({ context }: Sharing, threads: readonly string[], report: RepairReport): HeapRepair {

@@ -273,6 +273,7 @@ export class Sharing implements Guarding {
     i32[this.record + THREAD_RECOUNT] = 0;
     this.context.foreign.disposeLost();
     this.context.pools.loseDead();
+    this.context.callbacks.forgetLost();
   }
 
   /** Before this thread knows the types: a damaged heap is repaired first, also by one that is just joining. */

@@ -129,8 +129,9 @@ export class Parcels {
   private free(table: Address, slot: number): void {
     const { i32 } = this;
     const at = slotAddress(table, slot);
-    this.raiseSerial(at);
+    // First: a parcel that has another number than its sender knows would be there for good. The serial is raised by a repair too.
     i32[at + PARCEL_OBJECT] = 0;
+    this.raiseSerial(at);
     i32[at + PARCEL_SITE] = 0;
     i32[at + PARCEL_NEXT] = i32[table + PARCELS_FREE];
     i32[table + PARCELS_FREE] = slot + 1;

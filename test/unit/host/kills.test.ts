@@ -1,0 +1,356 @@
+/**
+ * A thread that ends before each of its stores while it does what touches other threads: their releases, mail, parcels, values, pools and
+ * weak references. Nothing of the living is lost, nothing is left over. The threads are heaps over one memory in this thread;
+ * test/threads ends real ones.
+ */
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { forgetHeap } from "../../../src/host/share.js";
+import {
+  any,
+  dict,
+  f64,
+  finalizer,
+  type Handle,
+  Heap,
+  type HeapRepair,
+  type HeapToken,
+  list,
+  optional,
+  type Parcel,
+  release,
+  retain,
+  str,
+  struct,
+  type WeakReference,
+} from "../../../src/index.js";
+import { verify } from "../../../src/inspect/index.js";
+import { forEachParcel } from "../../../src/object/parcels.js";
+import { Life, useMortalAtomics } from "../../support/mortal-memory.js";
+import { under } from "./shared-heap.js";
+
+/** Every store is too many for each run: one in so many. OUROHEAP_KILLS=all ends before every one. */
+const STEP = process.env.OUROHEAP_KILLS === "all" ? 1 : 11;
+
+/** In a repair. */
+const PLACES = 40;
+
+/** The thread that opens a memory now, where it is one that will end. */
+const opening = vi.hoisted(() => ({ life: undefined as unknown }));
+vi.mock("../../../src/memory/memory.js", async (importOriginal) => {
+  const original = await importOriginal<typeof import("../../../src/memory/memory.js")>();
+  const { mortalWords } = await import("../../support/mortal-memory.js");
+  class Memory extends original.Memory {
+    constructor(buffer: SharedArrayBuffer, side: SharedArrayBuffer) {
+      super(buffer, side);
+      if (opening.life === undefined) return;
+      for (const [name, value] of Object.entries(mortalWords(this, opening.life as Life)))
+        Object.defineProperty(this, name, { value });
+    }
+  }
+  return { ...original, Memory };
+});
+
+/** Nodes that are sent: those of the living thread have this and more, that of the one that ends the other number. */
+const SENT = 200;
+const MINE = 300;
+/** More than a mailbox has room for at first. */
+const VALUES = 90;
+
+class Node extends struct("Node", {
+  get next() {
+    return optional(Node);
+  },
+  v: f64,
+  name: str,
+}) {}
+class Loud extends struct("Loud", { other: any }) {
+  [finalizer]() {}
+}
+class Item extends struct("Item", { text: str, other: any }) {}
+class Root extends struct("Root", { nodes: list(Node), byName: dict(str, Node), mixed: dict(any, any) }) {}
+const TYPES = [Node, Loud, Item, Root];
+
+/** The thread that lives: what it has of the heap, and what came of its values. */
+class Living {
+  readonly heap = Heap.create({ maximumBytes: 2 << 20, checks: "off" });
+  readonly root: Handle<Root>;
+  readonly token: HeapToken;
+  readonly repairs: HeapRepair[] = [];
+  /** How often each value was disposed. */
+  readonly disposals: number[] = [];
+  /** Of the root, and of a node for each of the others. */
+  readonly parcels: Parcel[];
+  readonly held: Handle<Node>[];
+  readonly watched: Handle<WeakReference<Node>>[];
+  readonly pool;
+  readonly others: Heap[] = [];
+  unraisable: string[] = [];
+
+  constructor() {
+    const { heap } = this;
+    heap.onRepair = (repair) => this.repairs.push(repair);
+    heap.onUnraisable = (error) => this.unraisable.push(String(error));
+    this.root = heap.new(Root, { nodes: Array.from({ length: 6 }, (_, v) => ({ v, name: `node ${v}` })) });
+    this.token = heap.share({ types: TYPES });
+    const { root } = this;
+    const guard = heap.lock();
+    for (let n = 0; n < VALUES; n++) adopt(heap, root, `living value ${n}`, this.disposals);
+    this.pool = heap.pool(Item, { capacity: 3 });
+    for (let n = 0; n < 3; n++) {
+      using item = this.pool.acquire({ text: `item ${n}` });
+      root.mixed.set(`item ${n}`, item);
+    }
+    makeLoud(heap, root, "living loud");
+    this.held = [...root.nodes].map((node) => retain(node));
+    this.watched = this.held.map((node) => heap.weakref.ref(node, () => {}));
+    this.parcels = [heap.send(root), ...[1, 2, 3, 4].map((n) => this.sendNew(SENT + n))];
+    guard[Symbol.dispose]();
+    // These wait until somebody writes: they hold what only the root holds then.
+    for (const node of this.held.splice(3)) release(node);
+  }
+
+  private sendNew(v: number): Parcel {
+    using node = this.heap.new(Node, { v, name: "sent" });
+    return this.heap.send(node);
+  }
+
+  get sharing() {
+    return Heap.contextOf(this.heap).sharing!;
+  }
+
+  /** Another thread of this heap. @param life when it ends */
+  attach(name: string, life?: Life): Heap {
+    forgetHeap(Heap.contextOf(this.heap).core.memory); // which would say that this thread has it
+    opening.life = life;
+    try {
+      const heap = Heap.attach(this.token, TYPES, { name, checks: "off" });
+      heap.onUnraisable = (error) => this.unraisable.push(String(error));
+      this.others.push(heap);
+      return heap;
+    } finally {
+      opening.life = undefined;
+    }
+  }
+
+  /** All threads have ended but this one, and one more. Nobody deals with it yet. */
+  endOthers(but?: number): void {
+    const { threads, thread: own, lock } = this.sharing;
+    for (let thread = 0; thread < threads.numbersEnd; thread++)
+      if (thread !== own && thread !== but) threads.end(thread, lock);
+  }
+
+  /** Parcels under way that were sent by this thread: by their nodes. */
+  nodesUnderWay(): Map<number, number> {
+    const { heap } = this;
+    const found = new Map<number, number>();
+    const numbers: number[] = [];
+    forEachParcel(Heap.contextOf(heap).core.memory.i32, (_object, _site, parcel) => numbers.push(parcel));
+    for (const parcel of numbers) {
+      const message = { ...this.parcels[0], parcel };
+      try {
+        using node = heap.receive(Node, message);
+        found.set(node.v, parcel);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "TYPE_MISMATCH") throw error;
+        release(heap.receive(Root, message));
+      }
+    }
+    return found;
+  }
+
+  /** Their event loops do not turn any more. */
+  [Symbol.dispose](): void {
+    for (const heap of this.others) Heap.contextOf(heap).sharing!.isOver = true;
+  }
+
+  giveUp(): void {
+    const { root } = this;
+    for (const container of [root.nodes, root.byName, root.mixed]) container.clear();
+    for (const handle of [...this.held.splice(0), ...this.watched.splice(0), root]) release(handle);
+    this.heap.gc.collect();
+  }
+}
+
+function adopt(heap: Heap, root: Handle<Root>, key: string, disposals: number[]): void {
+  const number = disposals.push(0) - 1;
+  using value = heap.adopt({ key }, () => void disposals[number]++, { bytes: 100 });
+  root.mixed.set(key, value);
+}
+
+function makeLoud(heap: Heap, root: Handle<Root>, key: string): void {
+  using loud = heap.new(Loud, {});
+  root.mixed.set(key, loud);
+}
+
+/** A thread that was there and has ended, which nobody has dealt with yet. */
+function leaveBehind(living: Living): void {
+  const heap = living.attach("gone");
+  under(heap.lock(), () => {
+    const node = heap.receive(Node, living.parcels[4]);
+    heap.weakref.ref(node, () => {});
+    heap.new(list(any), [node]);
+    heap.adopt({}, () => {}, { bytes: 100 });
+  });
+  const { sharing } = Heap.contextOf(heap);
+  living.sharing.threads.end(sharing!.thread, living.sharing.lock);
+}
+
+/** What the thread that ends does, from joining to leaving. */
+function program(living: Living, life: Life, mine: number[]): void {
+  const { parcels } = living;
+  const heap = living.attach("mortal", life);
+  const [root, kept] = under(heap.lock(), () => {
+    const root = heap.receive(Root, parcels[0]);
+    const { nodes, mixed, byName } = root;
+    release(heap.receive(Node, parcels[1]));
+    const kept = [heap.receive(Node, parcels[2])];
+    for (const key of ["living value 0", "item 0", "living loud", "living value 1"]) mixed.delete(key);
+    nodes.delete(5);
+    nodes.delete(3);
+    for (let n = 0; n < 20; n++) byName.set(`name ${n}`, nodes.at(n % 3)!);
+    for (let n = 0; n < 3; n++) adopt(heap, root, `mine ${n}`, mine);
+    mixed.delete("mine 0");
+    makeLoud(heap, root, "my loud");
+    kept.push(heap.new(Node, { v: MINE, next: nodes.at(0)! }));
+    kept[1].next = kept[1];
+    heap.send(kept[1]);
+    release(heap.weakref.ref(kept[1], () => {}));
+    const pool = heap.pool(Item, { capacity: 1, whenEmpty: "grow" });
+    using item = pool.acquire({ text: "mine", other: kept[1] });
+    mixed.set("my item", item);
+    kept.push(retain(nodes.at(0)!));
+    heap.gc.collect(0);
+    return [root, kept];
+  });
+  release(kept.pop()!);
+  under(heap.lockShared(), () => {
+    kept.push(retain(root.nodes.at(1)!), heap.receive(Node, parcels[3]));
+    release(kept.shift()!);
+  });
+  under(heap.lock(), () => {
+    release(kept.shift()!);
+    root.mixed.delete("living value 2");
+    heap.gc.collect();
+    root.mixed.clear();
+  });
+  heap[Symbol.dispose]();
+}
+
+interface Play {
+  /** How many stores the thread makes before it ends. */
+  readonly end?: number;
+  /** Whether a thread has written before: if not, the handles made before `share()` are in no table yet. */
+  readonly isFirst?: boolean;
+  /** How many stores another thread makes, which repairs the heap, before it ends too. */
+  readonly repairEnd?: number;
+}
+
+/** @returns how many stores each of the two made */
+function play({ end, isFirst = false, repairEnd }: Play): { stores: number; repairStores: number } {
+  using living = new Living();
+  if (!isFirst) leaveBehind(living);
+  const repairing = new Life();
+  const repairer = repairEnd === undefined ? undefined : living.attach("repairer", repairing);
+  const life = new Life(end);
+  const disposals: number[] = [];
+  untilItEnds(life, () => program(living, life, disposals));
+  living.unraisable = [];
+  const begin = repairing.stores;
+  if (repairer !== undefined) {
+    living.endOthers(Heap.contextOf(repairer).sharing!.thread);
+    repairing.end = begin + repairEnd!;
+    untilItEnds(repairing, () => under(repairer.lock(), () => {}));
+  }
+  living.endOthers();
+  const { heap } = living;
+  under(heap.lock(), () => {
+    expectAllThere(living);
+    living.giveUp();
+    expectNothingLeft(living);
+    for (const count of disposals) expect(count).toBeLessThanOrEqual(1);
+  });
+  expect(living.unraisable).toEqual([]);
+  heap[Symbol.dispose]();
+  return { stores: life.stores, repairStores: repairing.stores - begin };
+}
+
+function untilItEnds(life: Life, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    if (!life.isOver) throw error;
+  }
+}
+
+function expectAllThere(living: Living): void {
+  verify(living.heap);
+  expect(living.held.map(({ v, name }) => `${v} ${name}`)).toEqual(["0 node 0", "1 node 1", "2 node 2"]);
+  for (const [v, parcel] of living.nodesUnderWay())
+    if (v !== MINE) expect(parcel).toBe(living.parcels[v - SENT].parcel);
+}
+
+function expectNothingLeft({ heap, disposals, pool }: Living): void {
+  verify(heap);
+  expect(heap.gc.getObjects().length).toBe(0);
+  expect([heap.adoptedCount, heap.adoptedBytes]).toEqual([0, 0]);
+  expect(disposals).toEqual(new Array(VALUES).fill(1));
+  expect(pool.available).toBe(pool.capacity);
+  pool[Symbol.dispose]();
+  const { callbacks, core } = Heap.contextOf(heap);
+  expect((callbacks as unknown as { functions: Map<number, unknown> }).functions.size).toBe(0);
+  // What describes the types; and of a parcel taken under a shared guard its line, until the next parcel is sent.
+  const texts = [...core.allocator.objects()].map((object) => core.strings.read(object));
+  expect(texts.filter((text) => text === " ").length).toBeLessThanOrEqual(1);
+  expect(
+    texts.filter(
+      (text) => !/^(\{"|str$|list$|dict$|weakref$|foreign$|[A-Z]\w+$)/.test(text) && text.trim() !== "",
+    ),
+  ).toEqual([]);
+}
+
+/** Each failure with the place where it ended. */
+function playAll(plays: Iterable<Play>): string[] {
+  const failed: string[] = [];
+  for (const one of plays)
+    try {
+      play(one);
+    } catch (error) {
+      const line = /kills\.test\.ts:\d+/.exec((error as Error).stack ?? "")?.[0];
+      failed.push(`${JSON.stringify(one)}: ${(error as Error).message} at ${line}`);
+    }
+  return failed;
+}
+
+describe("a thread that ends before a store", () => {
+  let restore: () => void;
+  beforeAll(() => {
+    restore = useMortalAtomics();
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+  });
+  afterAll(() => restore());
+
+  it.each([
+    ["of which one", false],
+    ["as the first to write", true],
+  ])(
+    "leaves a heap in which nothing of the living is lost, and nothing stays that they do not hold, %s",
+    (_, isFirst) => {
+      const { stores } = play({ isFirst });
+      expect(stores).toBeGreaterThan(3000);
+      const ends = Array.from({ length: Math.ceil(stores / STEP) }, (_, index) => index * STEP);
+      expect(playAll(ends.map((end) => ({ end, isFirst })))).toEqual([]);
+    },
+  );
+
+  it("and one that ends while it repairs the heap leave no worse one", () => {
+    const { stores } = play({});
+    const plays: Play[] = [];
+    for (let end = STEP; end < stores; end += STEP * 61) {
+      const { repairStores } = play({ end, repairEnd: Number.POSITIVE_INFINITY });
+      for (let n = 0; n < PLACES; n++)
+        plays.push({ end, repairEnd: Math.floor((n / PLACES) * repairStores) });
+    }
+    expect(plays.length).toBeGreaterThan(3 * PLACES);
+    expect(playAll(plays)).toEqual([]);
+  });
+});
