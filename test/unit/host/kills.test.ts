@@ -32,7 +32,7 @@ import { under } from "./shared-heap.js";
 const STEP = process.env.OUROHEAP_KILLS === "all" ? 1 : 11;
 
 /** In a repair. */
-const PLACES = 40;
+const PLACES = 20;
 
 /** The thread that opens a memory now, where it is one that will end. */
 const opening = vi.hoisted(() => ({ life: undefined as unknown }));
@@ -321,7 +321,7 @@ function playAll(plays: Iterable<Play>): string[] {
   return failed;
 }
 
-describe("a thread that ends before a store", () => {
+describe("a thread that ends before a store", { timeout: 600_000 }, () => {
   let restore: () => void;
   beforeAll(() => {
     restore = useMortalAtomics();

@@ -1,7 +1,9 @@
 /** Values, callbacks and finalizers of one thread that another one ends. */
 import { describe, expect, it, vi } from "vitest";
-import { any, finalizer, list, optional, release, str, struct } from "../../../src/index.js";
+import { Mailbox } from "../../../src/host/mailbox.js";
+import { any, finalizer, Heap, list, optional, release, str, struct } from "../../../src/index.js";
 import { verify } from "../../../src/inspect/index.js";
+import { MAIL_FORGET, THREAD_MAIL } from "../../../src/memory/layout.js";
 import { codeOf, makeShared, Node, open, otherThread, under } from "./shared-heap.js";
 
 /** A value of one thread whose object has just died in another; the first has not heard of it yet. */
@@ -22,6 +24,31 @@ async function endedElsewhere() {
   under(heap2.lock(), () => library.release(heap2.receive(library.list(library.any), parcel)));
   return { heap, seen };
 }
+
+describe("a mailbox", () => {
+  it("keeps what is in it when its sender ends while it grows", () => {
+    const { heap } = makeShared();
+    const { core, sharing } = Heap.contextOf(heap);
+    const record = sharing!.threads.record(sharing!.thread);
+    const mailbox = new Mailbox(core, record);
+    const numbers: number[] = [];
+    const free = vi.spyOn(core.allocator, "free").mockImplementation(() => {
+      throw new Error("ended");
+    });
+    under(heap.lock(), () => {
+      for (let number = 0; free.mock.calls.length === 0; number++)
+        try {
+          mailbox.post(MAIL_FORGET, number);
+          numbers.push(number);
+        } catch {
+          // When the old block is given back nobody needs it any more.
+          expect(free.mock.lastCall).not.toEqual([core.memory.i32[record + THREAD_MAIL]]);
+        }
+      free.mockRestore();
+      expect([...mailbox.all()].map(({ first }) => first)).toEqual(numbers);
+    });
+  });
+});
 
 describe("what belongs to a thread", () => {
   it("is disposed, called and finalized there, when that thread next writes", async () => {
