@@ -79,8 +79,9 @@ export class Heap implements Disposable {
   /** Called under the lock after a thread has ended in the middle of a write and the heap was repaired. Default: console.warn. */
   onRepair: (repair: HeapRepair) => void = ({ threads, kept, dropped, nulled, containers }) => {
     const lost = containers.reduce((sum, one) => sum + one.lost, 0);
+    const oneOf = threads.length > 1 ? ", one of them" : "";
     console.warn(
-      `Ouroheap: ${threads.map(plainText).join(" and ") || "a thread"} ended while it was changing the heap, which has been repaired: ${kept} objects ` +
+      `Ouroheap: ${threads.map(plainText).join(" and ") || "a thread"} ended${oneOf} while it was changing the heap, which has been repaired: ${kept} objects ` +
         `kept, ${dropped} dropped, ${nulled.length} references set to null, ${lost} items of containers lost.`,
     );
   };

@@ -360,13 +360,15 @@ describe("a repair", () => {
 
   it("comes before a thread joins", async () => {
     const shared = makeShared();
-    const victim = await join(shared, "dies");
-    victim.heap.lock();
-    shared.sharing.threads.end(victim.sharing.thread, shared.sharing.lock);
+    const victims = [await join(shared, "dies"), await join(shared, "dies too")];
+    victims[1].heap.lock();
+    for (const { sharing } of victims) shared.sharing.threads.end(sharing.thread, shared.sharing.lock);
     expect(shared.i32[L.CONTROL_DAMAGED]).toBe(1);
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
     const next = await join(shared, "next");
-    expect(warn.mock.calls.join()).toContain('"dies" ended while it was changing the heap');
+    expect(warn.mock.calls.join()).toContain(
+      '"dies" and "dies too" ended, one of them while it was changing',
+    );
     warn.mockRestore();
     expect(shared.i32[L.CONTROL_DAMAGED]).toBe(0);
     heaps.push(next.heap as unknown as Heap);
