@@ -3,7 +3,6 @@ import type { Core } from "../gc/core.js";
 import { repair } from "../gc/repair.js";
 import { RepairPages } from "../gc/repair-pages.js";
 import type { RepairReport } from "../gc/repair-report.js";
-import { externalReferences } from "../gc/roots.js";
 import {
   type Address,
   CONTROL_ADOPTED_BYTES,
@@ -28,7 +27,7 @@ import { takeRelease } from "./release-queue.js";
 import { dropMissingItems } from "./repair-items.js";
 import { syncTypes } from "./shared-types.js";
 import type { Sharing } from "./sharing.js";
-import { forgetThread, rootsOfAll, THREAD_STORAGE } from "./thread-end.js";
+import { enterBaseRoots, forgetThread, THREAD_STORAGE } from "./thread-end.js";
 
 /** What a repair has found, for `heap.onRepair`. */
 export interface HeapRepair {
@@ -58,10 +57,7 @@ export function repairHeap(sharing: Sharing): void {
   const { i32 } = core.memory;
   const { living, ended } = threadsOf(sharing);
   const names = ended.map((thread) => threads.name(thread));
-  for (const thread of living) {
-    const record = threads.record(thread);
-    takeRelease(i32, record, sharing.rootsAt(record));
-  }
+  for (const thread of living) makeRootsWhole(sharing, threads.record(thread));
   const roots = rootsOf(core, sharing, living);
   // First: a repair may end in the middle too.
   for (const thread of living) sharing.mail.askToRecount(thread);
@@ -98,6 +94,22 @@ function threadsOf({ threads }: Sharing): { living: number[]; ended: number[] } 
   return { living, ended };
 }
 
+/**
+ * The table of a living thread holds what its handles do. Those made before `share()` are entered now if nobody has written yet: then no
+ * object has been changed, but whoever ended may have been taking pages, and the heap's are not to be relied on. If a thread ended while it took a
+ * reference under a shared guard (THREAD_UNSETTLED), that one is entered too: nobody can tell it from a handle.
+ */
+function makeRootsWhole(sharing: Sharing, record: Address): void {
+  const { core } = sharing.context;
+  const { i32 } = core.memory;
+  takeRelease(i32, record, sharing.rootsAt(record));
+  if (i32[record + THREAD_IS_BASED] !== 0) return;
+  const pages = new RepairPages(core.memory);
+  pages.admit();
+  enterBaseRoots(core, sharing, record, pages.objects());
+  pages.clearMarks();
+}
+
 /** What handles and mails of living threads hold, and parcels. */
 function rootsOf(core: Core, sharing: Sharing, living: readonly number[]): Map<Address, number> {
   const { i32 } = core.memory;
@@ -110,24 +122,8 @@ function rootsOf(core: Core, sharing: Sharing, living: readonly number[]): Map<A
     for (const { kind, first } of new Mailbox(core, record).all()) if (holdsObject(kind)) add(first, 1);
   }
   forEachParcel(i32, (object) => add(object, 1));
-  if (!living.every((thread) => i32[threads.record(thread) + THREAD_IS_BASED] !== 0))
-    addBaseRoots(core, sharing, add);
   for (const [object, count] of roots) if (count <= 0) roots.delete(object);
   return roots;
-}
-
-/**
- * Handles made before `share()` that are in no table yet are what neither objects nor tables explain. No other thread has changed an object
- * then: before that it enters them. But it may have been taking pages for itself, so the heap's are not to be relied on. A thread that ended
- * while it took a reference under a shared guard (THREAD_UNSETTLED) leaves that one too: nobody can tell it from a handle.
- */
-function addBaseRoots(core: Core, sharing: Sharing, add: (object: Address, count: number) => void): void {
-  const pages = new RepairPages(core.memory);
-  pages.admit();
-  const known = rootsOfAll(core, sharing);
-  for (const { object, count } of externalReferences(core, pages.objects()))
-    add(object, count - (known.get(object) ?? 0));
-  pages.clearMarks();
 }
 
 /** Each thread's share was changed by itself alone; the sum may have been under way. */

@@ -36,11 +36,12 @@ export const THREAD_STORAGE = [THREAD_ROOTS, THREAD_RING, THREAD_MAIL] as const;
 /**
  * References from outside that no table explains are those of handles that were made before `share()`: enter them for the thread
  * that has shared the heap. O(heap), once.
+ * @param all the objects of the heap, where its pages cannot be asked
  */
-export function enterBaseRoots(core: Core, sharing: Sharing, record: Address): void {
+export function enterBaseRoots(core: Core, sharing: Sharing, record: Address, all?: Iterable<Address>): void {
   const known = rootsOfAll(core, sharing);
   const roots = sharing.rootsAt(record);
-  for (const { object, count } of externalReferences(core)) {
+  for (const { object, count } of externalReferences(core, all)) {
     const missing = count - (known.get(object) ?? 0);
     if (missing !== 0) roots.add(object, missing, true);
   }

@@ -342,13 +342,17 @@ describe("a thread that ends before a store", { timeout: 600_000 }, () => {
     },
   );
 
-  it("and one that ends while it repairs the heap leave no worse one", () => {
-    const { stores } = play({});
+  it.each([
+    ["after another one", false],
+    ["as the first to write", true],
+  ])("and one that ends while it repairs the heap leave no worse one, %s", (_, isFirst) => {
+    const { stores } = play({ isFirst });
     const plays: Play[] = [];
-    for (let end = STEP; end < stores; end += STEP * 61) {
-      const { repairStores } = play({ end, repairEnd: Number.POSITIVE_INFINITY });
+    // The first is while it joins.
+    for (let end = 20; end < stores; end += STEP * 61) {
+      const { repairStores } = play({ end, isFirst, repairEnd: Number.POSITIVE_INFINITY });
       for (let n = 0; n < PLACES; n++)
-        plays.push({ end, repairEnd: Math.floor((n / PLACES) * repairStores) });
+        plays.push({ end, isFirst, repairEnd: Math.floor((n / PLACES) * repairStores) });
     }
     expect(plays.length).toBeGreaterThan(3 * PLACES);
     expect(playAll(plays)).toEqual([]);

@@ -24,8 +24,8 @@ const Node = struct("Node", { v: f64, name: str });
 const heaps: Heap[] = [];
 const repairs: HeapRepair[] = [];
 
-function makeShared() {
-  const heap = Heap.create({ maximumBytes: 16 << 20, checks: "verify" });
+function makeShared(checks: "verify" | "handles" = "verify") {
+  const heap = Heap.create({ maximumBytes: 16 << 20, checks });
   const kept = heap.new(list(Node), [{ name: "kept" }]);
   const token = heap.share({ name: "first" });
   heap.onRepair = (repair) => repairs.push(repair);
@@ -357,6 +357,25 @@ describe("a repair", () => {
       });
     },
   );
+
+  it("does not take the handles of a thread that only read for those from before share()", async () => {
+    const shared = makeShared("handles");
+    const [all, parcel] = under(shared.heap.lock(), () => {
+      const all = shared.heap.new(list(any), []);
+      return [all, shared.heap.send(all)];
+    });
+    const readers = [await join(shared, "reader"), await join(shared, "dies")];
+    const [{ heap, library }, dies] = readers;
+    under(heap.lockShared(), () => library.retain(heap.receive(library.list(library.any), parcel)));
+    dies.heap.lockShared();
+    dies.sharing.incref(shared.kept["@address" as never]);
+    for (const { sharing } of readers) shared.sharing.threads.end(sharing.thread, shared.sharing.lock);
+    under(shared.heap.lock(), () => {
+      expect(repairs.length).toBe(1);
+      expect(refcount(all)).toBe(1);
+      verify(shared.heap);
+    });
+  });
 
   it("comes before a thread joins", async () => {
     const shared = makeShared();
