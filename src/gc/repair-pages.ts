@@ -76,8 +76,8 @@ const SIDE_WORD_SHIFT = 3;
 export interface Sweeper {
   /** It stays: make its flags right. */
   keep(object: Address): void;
-  /** It goes: its header is as it was found. */
-  drop(object: Address): void;
+  /** It goes. */
+  drop(): void;
 }
 
 export class RepairPages {
@@ -302,7 +302,7 @@ export class RepairPages {
       sweeper.keep(block);
       return true;
     }
-    if (i32[block + HEADER_TYPE] !== 0) sweeper.drop(block);
+    if (i32[block + HEADER_TYPE] !== 0) sweeper.drop();
     const serial = i32[block + HEADER_SERIAL];
     // A free block's too: its death may have ended before its serial was raised.
     const raised = serial >= 1 && serial < SERIAL_MAX ? serial + 1 : serial === SERIAL_MAX ? serial : 1;

@@ -28,8 +28,6 @@ export interface RepairReport {
   readonly containers: readonly RepairedContainer[];
   /** Weak references whose target is gone. Their callbacks have not been called. */
   readonly cutWeakrefs: readonly Address[];
-  /** Instances of pools that are gone. */
-  readonly droppedPooled: readonly Address[];
   /** Roots and addresses to be kept where there is neither an object nor, for the latter, a storage block. */
   readonly missing: readonly Address[];
   /** Objects that stood in no generation's table, and are in generation 0 now. */
@@ -45,7 +43,6 @@ export class RepairLog implements RepairReport {
   readonly nulled: NulledReference[] = [];
   readonly containers: RepairedContainer[] = [];
   readonly cutWeakrefs: Address[] = [];
-  readonly droppedPooled: Address[] = [];
   readonly missing: Address[] = [];
   tracked = 0;
   untracked = 0;

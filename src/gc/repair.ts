@@ -137,9 +137,7 @@ class ObjectSweeper {
     this.log.objectsKept++;
   }
 
-  drop(object: Address): void {
-    const { i32 } = this;
-    if ((i32[object + HEADER_TYPE] & FLAG_POOLED) !== 0) this.log.droppedPooled.push(object);
+  drop(): void {
     this.log.objectsDropped++;
   }
 

@@ -52,12 +52,12 @@ export class Callbacks {
   /** After a repair: functions that no weak reference has any more will not be called. O(heap) */
   forgetLost(): void {
     if (this.functions.size === 0) return;
-    const { core, sharing } = this.context;
+    const { core } = this.context;
     const lost = new Set(this.functions.keys());
     for (const object of core.allocator.objects()) {
       if (core.types.kindOf(object) !== KIND_WEAKREF) continue;
       const number = core.memory.i32[object + WEAKREF_HOST_CALLBACK];
-      if (threadOf(number) === (sharing?.thread ?? 0)) lost.delete(number & HOST_NUMBER_MAX);
+      if (this.isOurs(number)) lost.delete(number & HOST_NUMBER_MAX);
     }
     for (const number of lost) this.functions.delete(number);
   }

@@ -42,7 +42,7 @@ export class MailSender {
     return isPosted;
   }
 
-  /** The same of values and pool instances, which their thread can find out about without being told which. */
+  /** The same of values, pool instances and callbacks, which their thread can find out about without being told which. */
   tell(thread: number, kind: number, first: number): void {
     if (!this.post(thread, kind, first) && thread < THREADS_MAX && this.threads.isAttached(thread))
       this.askToRecount(thread);
@@ -87,7 +87,28 @@ export class MailSender {
     );
   }
 
-  /** Have a thread look for values of its own that are left without an object. */
+  /**
+   * The other threads that have yet to look for what is gone (`askToRecount`). Each has room for one mail more.
+   * @throws OutOfMemoryError
+   */
+  recounting(): number[] {
+    const { threads, i32, core } = this;
+    const found: number[] = [];
+    for (let thread = 0; thread < threads.numbersEnd; thread++) {
+      if (thread === this.thread || !threads.isAttached(thread)) continue;
+      if (i32[threads.record(thread) + THREAD_RECOUNT] === 0) continue;
+      if (!this.mailbox(thread).makeRoom())
+        throw new OutOfMemoryError(
+          MAIL_WORDS * WORD_BYTES,
+          core.memory.maximumBytes,
+          "A pool cannot grow: the heap has no memory to tell the other threads of it.",
+        );
+      found.push(thread);
+    }
+    return found;
+  }
+
+  /** Have a thread look which of its values, pool instances and callbacks are still somebody's. */
   askToRecount(thread: number): void {
     const record = this.threads.record(thread);
     this.i32[record + THREAD_RECOUNT] = 1;

@@ -99,7 +99,8 @@ export class Mailbox {
     Atomics.notify(this.i32, this.bellAddress);
   }
 
-  private makeRoom(): boolean {
+  /** @returns whether there is room for one mail more */
+  makeRoom(): boolean {
     const { i32, record, core } = this;
     const old = i32[record + THREAD_MAIL];
     const tail = i32[record + THREAD_MAIL_TAIL];

@@ -196,8 +196,12 @@ export class Pool<T extends AnyStruct = AnyStruct> implements Disposable {
   private add(count: number): void {
     const { core, pools } = this.context;
     for (let done = 0; done < count; done++) {
-      this.context.sharing?.requireRoom();
+      const { sharing } = this.context;
+      sharing?.requireRoom();
+      const uninformed = sharing?.mail.recounting() ?? [];
       const instance = core.objects.createPooled(this.type.id);
+      // Where an instance of theirs was that is gone, which they have not heard of yet, there is one of this pool's now.
+      for (const thread of uninformed) sharing!.mail.post(thread, MAIL_LEFT_POOL, instance);
       this.members.add(instance);
       pools.enter(instance, this);
       this.offer(instance);
@@ -317,6 +321,7 @@ export class PoolTable {
   }
 
   enter(instance: Address, pool: Pool): void {
+    this.poolOf.get(instance)?.lose(instance); // gone, and not looked for yet
     this.poolOf.set(instance, pool);
   }
 

@@ -100,8 +100,8 @@ export class ReleaseQueue {
 }
 
 /**
- * A release that is being taken from a thread's ring goes from there and from the thread's roots. If the one who takes it ends in the
- * middle, the repair calls this again: the thread, which may live, has let go of its handle already and will not do so again.
+ * Remove a release from a thread's ring and from its root table (THREAD_TAKEN). If the one who does so ends in the middle, the repair calls this
+ * again: the thread, which may live, has let go of its handle already and will not do so again.
  */
 export function takeRelease(i32: Int32Array, record: Address, roots: ThreadRoots): void {
   const object = i32[record + THREAD_TAKEN];

@@ -10,12 +10,15 @@ import {
   CONTROL_PARCELS,
   CONTROL_THREADS,
   HEADER_TYPE,
-  MAIL_LEFT_POOL,
   THREAD_ADOPTED_BYTES,
   THREAD_ATTACHED,
   THREAD_ENDED,
   THREAD_ENDING,
   THREAD_IS_BASED,
+  THREAD_MAIL_TAIL,
+  THREAD_RING_HEAD,
+  THREAD_RING_TAIL,
+  THREAD_TAKEN,
   THREADS_MAX,
   TYPE_ID_MASK,
   WORD_BYTES,
@@ -59,10 +62,11 @@ export function repairHeap(sharing: Sharing): void {
   const names = ended.map((thread) => threads.name(thread));
   for (const thread of living) makeRootsWhole(sharing, threads.record(thread));
   const roots = rootsOf(core, sharing, living);
-  // First: a repair may end in the middle too.
+  // First: a repair may end in the middle too. Values, functions and pool instances that are gone each thread finds itself: whoever ended
+  // may have taken a number away and not posted it yet.
   for (const thread of living) sharing.mail.askToRecount(thread);
   // The storage of those that have ended is nobody's: the repair frees what nobody keeps.
-  for (const thread of ended) for (const word of THREAD_STORAGE) i32[threads.record(thread) + word] = 0;
+  for (const thread of ended) dropStorage(i32, threads.record(thread));
   const report = repair(core.memory, roots, kept(core, sharing, living));
   new Parcels(core.allocator).relink();
   for (const thread of ended) {
@@ -74,7 +78,6 @@ export function repairHeap(sharing: Sharing): void {
   syncTypes(context);
   const containers = [...report.containers, ...dropMissingItems(context)];
   Atomics.store(i32, CONTROL_DAMAGED, 0);
-  tellPools(sharing, report.droppedPooled);
   const info = describe(sharing, names, { ...report, containers });
   context.callBack("heap.onRepair", () => context.heap.onRepair(info));
 }
@@ -97,7 +100,7 @@ function threadsOf({ threads }: Sharing): { living: number[]; ended: number[] } 
 /**
  * The table of a living thread holds what its handles do. Those made before `share()` are entered now if nobody has written yet: then no
  * object has been changed, but whoever ended may have been taking pages, and the heap's are not to be relied on. If a thread ended while it took a
- * reference under a shared guard (THREAD_UNSETTLED), that one is entered too: nobody can tell it from a handle.
+ * reference under a shared guard (THREAD_UNSETTLED), that one is entered as a handle too: nobody can tell.
  */
 function makeRootsWhole(sharing: Sharing, record: Address): void {
   const { core } = sharing.context;
@@ -108,6 +111,14 @@ function makeRootsWhole(sharing: Sharing, record: Address): void {
   pages.admit();
   enterBaseRoots(core, sharing, record, pages.objects());
   pages.clearMarks();
+}
+
+/** Its releases and its mail first: whoever reports the end may be slow, and then the record is found again. */
+function dropStorage(i32: Int32Array, record: Address): void {
+  i32[record + THREAD_TAKEN] = 0;
+  i32[record + THREAD_RING_HEAD] = i32[record + THREAD_RING_TAIL];
+  i32[record + THREAD_MAIL_TAIL] = 0;
+  for (const word of THREAD_STORAGE) i32[record + word] = 0;
 }
 
 /** What handles and mails of living threads hold, and parcels. */
@@ -149,18 +160,6 @@ function* kept(
   const sites: Address[] = [];
   forEachParcel(i32, (_, site) => site !== 0 && sites.push(site));
   yield* sites;
-}
-
-/**
- * Instances of pools that are gone. Of these alone the owners are told at once, by mail, which is read before a thread writes: later the
- * address may be that of another pool's instance. Values and functions that no object has any more each thread looks for itself
- * (THREAD_RECOUNT): the thread that has ended may have taken a number away and not posted it yet.
- */
-function tellPools({ context: { pools }, mail }: Sharing, instances: readonly Address[]): void {
-  for (const instance of instances) {
-    pools.lose(instance);
-    mail.tellAll(MAIL_LEFT_POOL, instance);
-  }
 }
 
 function describe({ context }: Sharing, threads: readonly string[], report: RepairReport): HeapRepair {

@@ -431,7 +431,7 @@ export const MAIL_CALLBACK = 2;
 export const MAIL_FORGET = 3;
 /** An object, which the mail holds, has to be finalized. */
 export const MAIL_FINALIZE = 4;
-/** An instance of some pool has died in a thread that does not know the pool, and is free: its address. */
+/** What is at this address is no instance of a pool any more, or one of another thread's pool. */
 export const MAIL_LEFT_POOL = 5;
 
 /**
@@ -452,8 +452,8 @@ export const PARCEL_NEXT = 3;
 export const PARCEL_SLOT_BITS = 20; // a parcel is a number: slot + serial * 2 ** this
 
 /**
- * The thread table: one storage block, THREADS_MAX records. Its thread writes its state, its text, its bell, its ring's
- * tail and what it says of itself (WEB_LOCK, UNSETTLED, IS_BASED) at any time; all else is written under the exclusive lock only.
+ * The thread table: one storage block, THREADS_MAX records. Its thread writes its state, text, ring's tail, entries of its roots, WEB_LOCK,
+ * UNSETTLED and IS_BASED at any time; any thread its bell and SITE_LENGTH (to ask). All else is written under the exclusive lock only.
  */
 export const THREAD_SHIFT = 6;
 export const THREAD_WORDS = 1 << THREAD_SHIFT;
@@ -465,7 +465,7 @@ export const THREAD_RING = 4; //        storage block of releases that wait, or 
 export const THREAD_RING_HEAD = 5; //   applied so far
 export const THREAD_RING_TAIL = 6; //   written so far
 export const THREAD_MAIL = 7; //        storage block of the mailbox, or 0
-export const THREAD_RECOUNT = 8; //     1: its thread has to look which of its values are still somebody's, after a repair or a mail that found no memory
+export const THREAD_RECOUNT = 8; //     1: its thread has to look which of its values, pool instances and callbacks are still somebody's, after a repair or a mail that found no memory
 export const THREAD_MAIL_TAIL = 9;
 export const THREAD_BELL = 10; //       raised when mail comes: what its event loop waits on
 export const THREAD_SITE_LENGTH = 11; // characters of the line that took the lock; 0: not recorded; or THREAD_SITE_ASKED
@@ -473,9 +473,9 @@ export const THREAD_IS_BASED = 12; //   1: the handles that were made before sha
 export const THREAD_NAME_LENGTH = 13;
 export const THREAD_NAME = 14; //       6 words of Latin-1
 export const THREAD_ADOPTED_BYTES = 20; // f64: its share of CONTROL_ADOPTED_BYTES
-export const THREAD_TAKEN = 22; //      object of the release that is being taken from the ring, or 0; behind it what two words will be
-export const THREAD_TAKEN_ROOTS = 23; // the object's count in the root table
-export const THREAD_TAKEN_HEAD = 24; // THREAD_RING_HEAD
+export const THREAD_TAKEN = 22; //      object of the release that is being taken from the ring, or 0; the next two words are what there will be after it:
+export const THREAD_TAKEN_ROOTS = 23; //   the object's count in the root table
+export const THREAD_TAKEN_HEAD = 24; //    THREAD_RING_HEAD
 export const THREAD_SITE = 25; //       39 words of Latin-1
 export const THREAD_FREE = 0;
 export const THREAD_ATTACHED = 1;

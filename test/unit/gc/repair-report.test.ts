@@ -58,7 +58,6 @@ const NOTHING_WRONG = {
   nulled: [],
   containers: [],
   cutWeakrefs: [],
-  droppedPooled: [],
   missing: [],
   tracked: 0,
   untracked: 0,

@@ -1,7 +1,7 @@
 /**
- * A thread that ends before each of its stores while it does what touches other threads: their releases, mail, parcels, values, pools and
- * weak references. Nothing of the living is lost, nothing is left over. The threads are heaps over one memory in this thread;
- * test/threads ends real ones.
+ * A thread that ends before each of its stores, or before one in eleven, while it does what touches other threads: their releases, mail,
+ * parcels, values, pools and weak references. Nothing of the living is lost, nothing is left over. One call of `fill`, `set` or `copyWithin` is
+ * one store here. The threads are heaps over one memory in this thread; test/threads ends real ones.
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { forgetHeap } from "../../../src/host/share.js";
@@ -79,6 +79,8 @@ class Living {
   readonly token: HeapToken;
   /** How often each value was disposed. */
   readonly disposals: number[] = [];
+  /** How often the callback of each watched node was called. */
+  readonly calls: number[] = [];
   /** Of the root, and of a node for each of the others. */
   readonly parcels: Parcel[];
   readonly held: Handle<Node>[];
@@ -106,7 +108,10 @@ class Living {
       root.mixed.set(`loud ${n}`, loud);
     }
     this.held = [...root.nodes].map((node) => retain(node));
-    this.watched = this.held.map((node) => heap.weakref.ref(node, () => {}));
+    this.watched = this.held.map((node) => {
+      const number = this.calls.push(0) - 1;
+      return heap.weakref.ref(node, () => void this.calls[number]++);
+    });
     this.parcels = [heap.send(root), ...[1, 2, 3, 4].map((n) => this.sendNew(SENT + n))];
     guard[Symbol.dispose]();
     // These wait until somebody writes: they hold what only the root holds then.
@@ -137,6 +142,17 @@ class Living {
     }
   }
 
+  /** The values that the root holds, by number. */
+  valuesHeld(): number[] {
+    const { mixed } = this.root;
+    const held: number[] = [];
+    for (let n = 0; n < VALUES; n++) {
+      const object = mixed.get(`living value ${n}`) as { value: { key: string } } | null | undefined;
+      if (object && object.value.key === `living value ${n}`) held.push(n);
+    }
+    return held;
+  }
+
   /** All threads have ended but this one, and one more. Nobody deals with it yet. */
   endOthers(but?: number): void {
     const { threads, thread: own, lock } = this.sharing;
@@ -144,8 +160,8 @@ class Living {
       if (thread !== own && thread !== but) threads.end(thread, lock);
   }
 
-  /** Parcels under way that were sent by this thread: by their nodes. */
-  nodesUnderWay(): Map<number, number> {
+  /** Take every parcel that is under way. @returns their numbers, by what `v` their nodes have; the root's by 0 */
+  takeParcels(): Map<number, number> {
     const { heap } = this;
     const found = new Map<number, number>();
     const numbers: number[] = [];
@@ -158,6 +174,7 @@ class Living {
       } catch (error) {
         if ((error as { code?: string }).code !== "TYPE_MISMATCH") throw error;
         release(heap.receive(Root, message));
+        found.set(0, parcel);
       }
     }
     return found;
@@ -196,14 +213,18 @@ function leaveBehind(living: Living): void {
 }
 
 /** What the thread that ends does, from joining to leaving. */
-function program(living: Living, life: Life, mine: number[]): void {
+function program(living: Living, life: Life, mine: number[], received: Set<Parcel>): void {
   const { parcels } = living;
+  const take = (number: number) => {
+    received.add(parcels[number]);
+    return parcels[number];
+  };
   const heap = living.attach("mortal", life);
   const [root, kept] = under(heap.lock(), () => {
-    const root = heap.receive(Root, parcels[0]);
+    const root = heap.receive(Root, take(0));
     const { nodes, mixed, byName } = root;
-    release(heap.receive(Node, parcels[1]));
-    const kept = [heap.receive(Node, parcels[2])];
+    release(heap.receive(Node, take(1)));
+    const kept = [heap.receive(Node, take(2))];
     for (const key of ["living value 0", "item 0", "loud 0", "living value 1"]) mixed.delete(key);
     nodes.delete(5);
     nodes.delete(3);
@@ -224,7 +245,7 @@ function program(living: Living, life: Life, mine: number[]): void {
   });
   release(kept.pop()!);
   under(heap.lockShared(), () => {
-    kept.push(retain(root.nodes.at(1)!), heap.receive(Node, parcels[3]));
+    kept.push(retain(root.nodes.at(1)!), heap.receive(Node, take(3)));
     release(kept.shift()!);
   });
   under(heap.lock(), () => {
@@ -254,7 +275,8 @@ function play({ end, isFirst = false, repairEnd }: Play): { stores: number; repa
   const repairer = repairEnd === undefined ? undefined : living.attach("repairer", repairing);
   const life = new Life(end);
   const disposals: number[] = [];
-  untilItEnds(life, () => program(living, life, disposals));
+  const received = new Set(isFirst ? [] : [living.parcels[4]]);
+  untilItEnds(life, () => program(living, life, disposals, received));
   living.unraisable = [];
   const begin = repairing.stores;
   if (repairer !== undefined) {
@@ -265,7 +287,7 @@ function play({ end, isFirst = false, repairEnd }: Play): { stores: number; repa
   living.endOthers();
   const { heap } = living;
   under(heap.lock(), () => {
-    expectAllThere(living);
+    expectAllThere(living, received);
     living.giveUp();
     expectNothingLeft(living);
     for (const count of disposals) expect(count).toBeLessThanOrEqual(1);
@@ -286,15 +308,24 @@ function untilItEnds(life: Life, body: () => void): void {
   }
 }
 
-function expectAllThere(living: Living): void {
-  verify(living.heap);
-  expect(living.held.map(({ v, name }) => `${v} ${name}`)).toEqual(["0 node 0", "1 node 1", "2 node 2"]);
-  for (const [v, parcel] of living.nodesUnderWay())
-    if (v !== MINE) expect(parcel).toBe(living.parcels[v - SENT].parcel);
+/** @param received the parcels that others have begun to take */
+function expectAllThere(living: Living, received: ReadonlySet<Parcel>): void {
+  const { heap, root, held, parcels, disposals } = living;
+  verify(heap);
+  const texts = ["0 node 0", "1 node 1", "2 node 2"];
+  expect(held.map(({ v, name }) => `${v} ${name}`)).toEqual(texts);
+  expect([0, 1, 2].map((n) => root.nodes.at(n)!).map(({ v, name }) => `${v} ${name}`)).toEqual(texts);
+  for (const number of living.valuesHeld()) expect(disposals[number]).toBe(0);
+  const found = living.takeParcels();
+  for (const [n, parcel] of parcels.entries()) {
+    const number = found.get(n === 0 ? 0 : SENT + n);
+    if (number !== undefined || !received.has(parcel)) expect(number).toBe(parcel.parcel);
+  }
 }
 
-function expectNothingLeft({ heap, disposals, pool }: Living): void {
+function expectNothingLeft({ heap, disposals, pool, calls }: Living): void {
   verify(heap);
+  for (const count of calls) expect(count).toBeLessThanOrEqual(1);
   expect(heap.gc.getObjects().length).toBe(0);
   expect([heap.adoptedCount, heap.adoptedBytes]).toEqual([0, 0]);
   expect(disposals).toEqual(new Array(VALUES).fill(1));

@@ -295,6 +295,44 @@ describe("a repair", () => {
     expect(threads.state(victim.sharing.thread)).toBe(L.THREAD_FREE);
   });
 
+  it("leaves nothing to be applied of a thread whose end is still being reported", async () => {
+    const shared = makeShared();
+    const victim = await join(shared, "dies", true);
+    const { library, heap } = victim;
+    const posted = under(heap.lock(), () => {
+      using value = heap.adopt({}, () => {});
+      using holder = heap.new(library.list(library.any), [value]);
+      return heap.send(holder);
+    });
+    const parcels = under(shared.heap.lock(), () =>
+      [shared.kept, shared.kept].map((one) => shared.heap.send(one)),
+    );
+    const handles = under(heap.lockShared(), () =>
+      parcels.map((parcel) => heap.receive(library.list(victim.OtherNode), parcel)),
+    );
+    under(shared.heap.lock(), () => release(shared.heap.receive(list(any), posted))); // which sends a mail
+    for (const handle of handles) library.release(handle);
+    const record = shared.sharing.threads.record(victim.sharing.thread);
+    const word = (index: number) => shared.i32[record + index];
+    expect([word(L.THREAD_MAIL_TAIL), word(L.THREAD_RING_TAIL) - word(L.THREAD_RING_HEAD)]).toEqual([1, 2]);
+    victim.sharing.lock.onAcquire = () => {}; // it ends before it writes
+    heap.lock();
+    const { lock, threads } = shared.sharing;
+    const { end } = lock;
+    lock.end = (thread) => {
+      const isDamaged = end.call(lock, thread);
+      under(shared.heap.lock(), () => verify(shared.heap));
+      return isDamaged;
+    };
+    shared.sharing.reportEnd(victim.sharing.thread);
+    lock.end = end;
+    under(shared.heap.lock(), () => {
+      verify(shared.heap);
+      expect(refcount(shared.kept)).toBe(1);
+    });
+    expect(threads.state(victim.sharing.thread)).toBe(L.THREAD_FREE);
+  });
+
   it("takes an instance from its pool before another pool has one at the same place", async () => {
     const shared = makeShared();
     const [pool, parcel] = under(shared.heap.lock(), () => {
@@ -321,7 +359,7 @@ describe("a repair", () => {
   });
 
   it.each([1, 2, 3, 4])(
-    "ends what was begun of a release that waited in the ring of a living thread (killed before store %i)",
+    "ends what was begun of a release that waited in the ring of a living thread (killed before store %i to the record)",
     async (place) => {
       const shared = makeShared();
       const before = under(shared.heap.lock(), () => shared.heap.gc.getObjects().length);
