@@ -75,7 +75,7 @@ async function askAndReplace(stage) {
     row(label, count(speed), `nodes a millisecond${remark}`);
   };
   tell("1 thread asks", await ask(readers.slice(0, 1), PHASE_MS), "");
-  if (readers.length > 1) tell(`${readers.length} threads ask`, await ask(readers, PHASE_MS), "");
+  if (readers.length > 1) tell(`${readers.length} threads ask`, await ask(readers, PHASE_MS), " together");
 
   const places = underGuard(heap, () => findPlaces(tree.root, parsed, tree.nodeCount));
   const asked = ask(readers, PHASE_MS);
@@ -90,7 +90,7 @@ async function askAndReplace(stage) {
     row(
       "gc.collect()",
       milliseconds(collected.ms),
-      `${count(collected.result)} nodes of replaced subtrees were left`,
+      `${count(collected.result)} nodes of replaced subtrees freed`,
     );
     check();
   });
@@ -166,7 +166,11 @@ function printTable(sharedMs, cloned) {
   const isSent = cloned.refusal === undefined;
   table([
     ["", "shared heap", "structured clone"],
-    ["a thread has read the root after", milliseconds(sharedMs), isSent ? milliseconds(cloned.ms) : "never"],
+    [
+      "time until a thread has read the root",
+      milliseconds(sharedMs),
+      isSent ? milliseconds(cloned.ms) : "never",
+    ],
     ["bytes copied for each thread", "none", isSent ? megabytes(cloned.bytes) : "n/a"],
     ["a change is seen by the others", "at once", "when it is sent"],
   ]);
