@@ -3,12 +3,16 @@ import { MAIL_CALLBACK, MAIL_DISPOSE, MAIL_FINALIZE, MAIL_FORGET, MAIL_LEFT_POOL
 import type { Context } from "./context.js";
 import type { Mail, Mailbox } from "./mailbox.js";
 
-/** Until there is none: what is called may post more. */
+/** Until there is none: what is called may post more. Pools first: what is called may end what is at the place of a lost instance. */
 export function readMail(context: Context, mailbox: Mailbox): void {
-  while (!mailbox.isEmpty) for (const mail of mailbox.takeAll()) read(context, mail);
+  while (!mailbox.isEmpty) {
+    const mails = mailbox.takeAll();
+    for (const { kind, first } of mails) if (kind === MAIL_LEFT_POOL) context.pools.lose(first);
+    for (const mail of mails) read(context, mail);
+  }
 }
 
-function read({ core, foreign, callbacks, pools }: Context, { kind, first, second }: Mail): void {
+function read({ core, foreign, callbacks }: Context, { kind, first, second }: Mail): void {
   switch (kind) {
     case MAIL_DISPOSE:
       foreign.endPosted(first);
@@ -19,9 +23,6 @@ function read({ core, foreign, callbacks, pools }: Context, { kind, first, secon
       break;
     case MAIL_FORGET:
       callbacks.forget(first);
-      break;
-    case MAIL_LEFT_POOL:
-      pools.lose(first);
       break;
     case MAIL_FINALIZE:
       callbacks.runFinalizer(first);

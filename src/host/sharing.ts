@@ -253,14 +253,14 @@ export class Sharing implements Guarding {
     if (this.watchesAll) watchAll(this, i32);
     syncTypes(this.context);
     if (this.roots.needsRoom) this.roots.makeRoom();
+    this.enterSharersBase();
+    // Before anything dies: it tells which pool instances are this thread's no more.
+    this.readOwnMail();
     const { numbersEnd } = threads;
     for (let thread = 0; thread < numbersEnd; thread++) {
       const state = threads.state(thread);
       if (state !== THREAD_ATTACHED && state !== THREAD_ENDED) continue;
       const record = threads.record(thread);
-      // Another one is as yet attaching.
-      if (thread === SHARER && thread !== this.thread && i32[record + THREAD_IS_BASED] === 0)
-        enterBaseRoots(this.core, this, record);
       if (i32[record + THREAD_RING_HEAD] !== Atomics.load(i32, record + THREAD_RING_TAIL))
         this.releases.applyRing(record, this.rootsAt(record));
       if (state !== THREAD_ENDED) continue;
@@ -268,12 +268,27 @@ export class Sharing implements Guarding {
       threads.free(thread);
     }
     this.releases.applyLate();
-    if (!this.mailbox.isEmpty) readMail(this.context, this.mailbox);
-    if (i32[this.record + THREAD_RECOUNT] === 0) return;
-    i32[this.record + THREAD_RECOUNT] = 0;
-    this.context.foreign.disposeLost();
-    this.context.pools.loseDead();
-    this.context.callbacks.forgetLost();
+  }
+
+  /** Before this thread changes an object: afterwards nobody could tell the handles that were made before `share()`. */
+  private enterSharersBase(): void {
+    const { threads } = this;
+    const state = threads.state(SHARER);
+    const record = threads.record(SHARER);
+    // In any other state its number is as yet an attaching thread's.
+    const isThere = state === THREAD_ATTACHED || state === THREAD_ENDED;
+    if (isThere && this.thread !== SHARER && this.i32[record + THREAD_IS_BASED] === 0)
+      enterBaseRoots(this.core, this, record);
+  }
+
+  private readOwnMail(): void {
+    const { context, i32, record } = this;
+    if (!this.mailbox.isEmpty) readMail(context, this.mailbox);
+    if (i32[record + THREAD_RECOUNT] === 0) return;
+    i32[record + THREAD_RECOUNT] = 0;
+    context.pools.loseDead();
+    context.callbacks.forgetLost();
+    context.foreign.disposeLost();
   }
 
   /** Before this thread knows the types: a damaged heap is repaired first, also by one that is just joining. */

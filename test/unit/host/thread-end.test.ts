@@ -345,15 +345,18 @@ describe("a repair", () => {
     dying.heap.lock();
     dying.heap.receive(dying.OtherNode, parcel);
     third.sharing.reportEnd(dying.sharing.thread);
-    under(third.heap.lock(), () => {
+    const [other, acquired] = under(third.heap.lock(), () => {
       // Repaired: the same addresses are given again.
       const other = third.heap.pool(third.OtherNode, { capacity: 50 });
-      expect(other.capacity).toBe(50);
+      return [other, Array.from({ length: 50 }, () => other.acquire({}))];
     });
+    // They die in the thread that has had one of them.
+    for (const handle of acquired) third.library.release(handle);
     under(shared.heap.lock(), () => {
-      expect(pool.capacity).toBe(0);
+      expect([pool.capacity, pool.available]).toEqual([0, 0]);
       verify(shared.heap);
     });
+    under(third.heap.lock(), () => expect(other.capacity).toBe(0));
     third.heap[Symbol.dispose]();
     under(shared.heap.lock(), () => verify(shared.heap));
   });
