@@ -3,6 +3,8 @@ import type { Core } from "../gc/core.js";
 import { OutOfMemoryError, WrongThreadError } from "../memory/errors.js";
 import {
   type Address,
+  FLAG_FINALIZED,
+  HEADER_TYPE,
   MAIL_FINALIZE,
   MAIL_WORDS,
   THREAD_BELL,
@@ -59,6 +61,8 @@ export class MailSender {
     const { core, thread, threads } = this;
     const known = this.i32[core.types.descriptorOf(object) + TYPE_THREADS];
     if ((known & (1 << thread)) !== 0) return false;
+    // Before it is posted, not when it has run: if this thread ends in between, the finalizer is not called twice.
+    this.i32[object + HEADER_TYPE] |= FLAG_FINALIZED;
     core.counts.incref(object);
     for (let other = 0; other < THREADS_MAX; other++)
       if (

@@ -94,6 +94,9 @@ class Living {
     heap.onRepair = () => {};
     heap.onUnraisable = (error) => this.unraisable.push(String(error));
     this.root = heap.new(Root, { nodes: Array.from({ length: 6 }, (_, v) => ({ v, name: `node ${v}` })) });
+    const garbage = heap.new(list(any), [this.root.nodes.at(0)!]);
+    garbage.push(garbage);
+    release(garbage);
     this.token = heap.share({ types: [Node, Loud, Item, Root] });
     const { root } = this;
     const guard = heap.lock();
@@ -200,10 +203,11 @@ function adopt(heap: Heap, root: Handle<Root>, key: string, disposals: number[])
 }
 
 /** A thread that was there and has ended, which nobody has dealt with yet. */
-function leaveBehind(living: Living): void {
+function leaveBehind(living: Living, hasWritten: boolean): void {
   const heap = living.attach("gone");
-  under(heap.lock(), () => {
+  under(hasWritten ? heap.lock() : heap.lockShared(), () => {
     const node = heap.receive(Node, living.parcels[4]);
+    if (!hasWritten) return;
     heap.weakref.ref(node, () => {});
     heap.new(list(any), [node]);
     heap.adopt({}, () => {}, { bytes: 100 });
@@ -260,7 +264,7 @@ function program(living: Living, life: Life, mine: number[], received: Set<Parce
 interface Play {
   /** How many stores the thread makes before it ends. */
   readonly end?: number;
-  /** Whether a thread has written before: if not, the handles made before `share()` are in no table yet. */
+  /** Whether it is the first to write: then the handles made before `share()` are in no table yet. */
   readonly isFirst?: boolean;
   /** How many stores another thread makes, which repairs the heap, before it ends too. */
   readonly repairEnd?: number;
@@ -270,12 +274,12 @@ interface Play {
 function play({ end, isFirst = false, repairEnd }: Play): { stores: number; repairStores: number } {
   using living = new Living();
   Loud.finalized = 0;
-  if (!isFirst) leaveBehind(living);
+  leaveBehind(living, !isFirst);
   const repairing = new Life();
   const repairer = repairEnd === undefined ? undefined : living.attach("repairer", repairing);
   const life = new Life(end);
   const disposals: number[] = [];
-  const received = new Set(isFirst ? [] : [living.parcels[4]]);
+  const received = new Set([living.parcels[4]]);
   untilItEnds(life, () => program(living, life, disposals, received));
   living.unraisable = [];
   const begin = repairing.stores;
