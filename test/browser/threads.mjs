@@ -32,6 +32,7 @@ async function shareWithWorker(heap, numbers) {
   const read = [...numbers];
   guard[Symbol.dispose]();
   await ask(worker, { task: "hold" });
+  await ask(worker, { task: "be watched" });
   worker.terminate();
   const rest = await underGuard(heap, () => [...numbers]);
   // This one ends under its first guard, and the page has taken none since it came.
