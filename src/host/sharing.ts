@@ -272,13 +272,13 @@ export class Sharing implements Guarding {
 
   /** Before this thread changes an object: afterwards nobody could tell the handles that were made before `share()`. */
   private enterSharersBase(): void {
+    if (this.thread === SHARER) return;
     const { threads } = this;
     const state = threads.state(SHARER);
     const record = threads.record(SHARER);
     // In any other state its number is as yet an attaching thread's.
     const isThere = state === THREAD_ATTACHED || state === THREAD_ENDED;
-    if (isThere && this.thread !== SHARER && this.i32[record + THREAD_IS_BASED] === 0)
-      enterBaseRoots(this.core, this, record);
+    if (isThere && this.i32[record + THREAD_IS_BASED] === 0) enterBaseRoots(this.core, this, record);
   }
 
   private readOwnMail(): void {
