@@ -105,7 +105,7 @@ export class MailSender {
         throw new OutOfMemoryError(
           MAIL_WORDS * WORD_BYTES,
           core.memory.maximumBytes,
-          "A pool cannot grow: the heap has no memory to tell the other threads of it.",
+          "A pool cannot make an instance: the heap has no memory to tell the other threads of it.",
         );
       found.push(thread);
     }

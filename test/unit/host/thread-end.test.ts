@@ -361,6 +361,21 @@ describe("a repair", () => {
     under(shared.heap.lock(), () => verify(shared.heap));
   });
 
+  it("lets no pool make an instance where a thread that has yet to look cannot be told of it", async () => {
+    const shared = makeShared();
+    const other = await join(shared, "has yet to look");
+    const makePool = () => shared.heap.pool(Node, { capacity: 1 })[Symbol.dispose]();
+    under(shared.heap.lock(), () => {
+      shared.sharing.mail.askToRecount(other.sharing.thread);
+      const full = vi.spyOn(Heap.contextOf(shared.heap).core.allocator, "canAllocate").mockReturnValue(false);
+      expect(codeOf(makePool)).toBe("OUT_OF_MEMORY");
+      full.mockRestore();
+      expect(codeOf(makePool)).toBe("no error");
+      verify(shared.heap);
+    });
+    other.heap[Symbol.dispose]();
+  });
+
   it.each([1, 2, 3, 4])(
     "ends what was begun of a release that waited in the ring of a living thread (killed before store %i to the record)",
     async (place) => {
