@@ -15,9 +15,9 @@ let names;
 const tasks = {
   /** Attach to a heap and read what came in a parcel. */
   attach({ token, parcel }) {
-    const startMs = performance.now();
+    const startNs = now();
     const shared = Heap.attach(token, [Node], { name: `reader ${threadId}` });
-    const attachMs = performance.now() - startMs;
+    const attachMs = (now() - startNs) / NS_PER_MS;
     const guard = shared.lockShared();
     const root = shared.receive(Node, parcel);
     const read = readPath(root);

@@ -47,6 +47,9 @@ import type { AnyStruct } from "./types.js";
 import { BOUND, makeViewClass, type View, type ViewConstructor } from "./view.js";
 import { defineWeakref } from "./weakref-view.js";
 
+/** Builds an instance, and wraps it in a handle. */
+export type Maker = (type: unknown, init: unknown) => View;
+
 /** A type as one heap knows it. */
 export class BoundType {
   readonly [BOUND] = true;
@@ -67,16 +70,15 @@ export class BoundType {
     const { core } = this.context;
     return core.memory.i32[core.types.descriptor(this.id) + TYPE_LAYOUT_HASH];
   }
-  /** Build an instance from a literal. @returns a new reference */
-  declare create: (init: unknown) => Address;
+  /** What `create` and `fill` are when they are first asked for: a thread that only reads compiles neither. */
+  declare makeCreate: () => (init: unknown) => Address;
+  declare makeFill: () => Fill;
+  private created: ((init: unknown) => Address) | undefined = undefined;
+  private filled: Fill | undefined = undefined;
   /** Build an empty container. @returns a new reference */
   declare createEmpty: () => Address;
-  /** Structs: write a literal into an instance. */
-  declare fill: Fill;
   /** Structs: what a zeroed instance still needs. */
   declare nullAnySlots: (object: Address) => void;
-  /** `heap.new` for this type: build, and wrap in a handle. */
-  declare make: (type: unknown, init: unknown) => View;
   /** Prototypes of the iterators that its views make. */
   readonly iterators: { next: () => unknown }[] = [];
   /** The class of its views: another one once the heap is shared. */
@@ -94,6 +96,18 @@ export class BoundType {
     this.View = this.makeView();
   }
 
+  /** Build an instance from a literal. @returns a new reference */
+  get create(): (init: unknown) => Address {
+    this.created ??= this.makeCreate();
+    return this.created;
+  }
+
+  /** Structs: write a literal into an instance. */
+  get fill(): Fill {
+    this.filled ??= this.makeFill();
+    return this.filled;
+  }
+
   private makeView(): ViewConstructor {
     const { sharing } = this.context;
     return sharing === undefined ? makeViewClass(this.name) : makeGuardedViewClass(this.name, sharing.lock);
@@ -104,6 +118,8 @@ export class BoundType {
     const before = this.View.prototype as object;
     for (const iterator of this.iterators.splice(0)) iterator.next = refuseEarlierIterator;
     this.View = this.makeView();
+    this.created = undefined;
+    this.filled = undefined;
     return before;
   }
 
@@ -126,8 +142,8 @@ export class Binder {
   private readonly foreignTypes: BoundType[] = [];
   /** View classes by type id, for slots that may hold several types. */
   readonly views: ViewConstructor[] = [];
-  /** `heap.new` by a type's ordinal; emptied when the heap is disposed. */
-  readonly makers: ((type: unknown, init: unknown) => View)[] = [];
+  /** `heap.new` by a type's ordinal, for types it was asked for; emptied when the heap is shared or disposed. */
+  readonly makers: Maker[] = [];
 
   constructor(context: Context) {
     this.context = context;
@@ -273,6 +289,7 @@ export class Binder {
   /** The heap is shared from now on: every view asks for a guard, those made before too. */
   guardAll(): void {
     const types = this.byId.filter((type) => type !== undefined);
+    this.makers.length = 0;
     const before = types.map((type) => type.replaceView());
     for (const type of types) this.views[type.id] = type.View;
     for (const type of types) this.define(type);
@@ -291,9 +308,14 @@ export class Binder {
     this.defineMembers(type);
     const { sharing } = this.context;
     if (sharing !== undefined) guardMembers(type.View.prototype as object, sharing);
-    if (!isMade(type.descriptor)) return;
-    type.make = this.context.handles.makeMaker(type);
-    this.makers[type.descriptor["@ordinal"]] = type.make;
+  }
+
+  /** `heap.new` for one type. @throws as `bind` */
+  maker(descriptor: ObjectDescriptor): Maker {
+    const type = this.bind(descriptor);
+    const make = this.context.handles.makeMaker(type);
+    this.makers[descriptor["@ordinal"]] = make;
+    return make;
   }
 
   private defineMembers(type: BoundType): void {
@@ -364,11 +386,6 @@ export class Binder {
         : `This heap has a struct "${known.typeName}" (${fields}) and cannot have another of that name (${otherFields}).${hint}`,
     );
   }
-}
-
-/** Whether `heap.new` makes instances. */
-function isMade(descriptor: ObjectDescriptor): boolean {
-  return descriptor["@kind"] !== "foreign" && descriptor["@kind"] !== "weakref";
 }
 
 function describeFields(struct: StructDescriptor): string {

@@ -25,7 +25,7 @@ export function defineDict(type: BoundType): void {
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
   type.createEmpty = () => context.core.tables.create(type.id);
-  type.create = (init) => operations.create(init);
+  type.makeCreate = () => (init) => operations.create(init);
 }
 
 function defineReading(prototype: object, type: BoundType, { read }: Codec, access: TableAccess): void {

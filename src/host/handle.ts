@@ -12,7 +12,7 @@ import { DoubleReleaseError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, CONTROL_ROOT_COUNT, CONTROL_USER_CODE, HEADER_SERIAL } from "../memory/layout.js";
 import { plainText } from "../memory/plain-text.js";
 import { objectBytes } from "../object/size.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType, Maker } from "./bind.js";
 import { compile } from "./compile.js";
 import type { Context } from "./context.js";
 import { captureSite } from "./site.js";
@@ -224,7 +224,7 @@ export class HandleTracker {
   }
 
   /** `heap.new` for one type. Its text differs by type, because functions of one text share what the engine learns. */
-  makeMaker(type: BoundType): (descriptor: unknown, init: unknown) => View {
+  makeMaker(type: BoundType): Maker {
     const { i32, context } = this;
     const { create, View, descriptor } = type;
     const note = this.isNoting ? (handle: View) => this.note(handle, this.newSamplers) : undefined;

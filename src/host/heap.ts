@@ -4,7 +4,7 @@ import { verifyMemory } from "../gc/verify.js";
 import { InvalidArgumentError } from "../memory/errors.js";
 import { type Memory, reserveMemory } from "../memory/memory.js";
 import { plainLines, plainText } from "../memory/plain-text.js";
-import { Binder, type BoundType } from "./bind.js";
+import { Binder, type Maker } from "./bind.js";
 import { canCompile } from "./compile.js";
 import { Context } from "./context.js";
 import { fromJS, toJS } from "./convert.js";
@@ -88,7 +88,7 @@ export class Heap implements Disposable {
   private readonly context: Context;
   /** What `new` was last asked for, and its maker. */
   private lastType: unknown = {};
-  private lastMake!: BoundType["make"];
+  private lastMake!: Maker;
 
   /** @param place where another thread has shared the memory: this thread's place among them, and its structs */
   private constructor(
@@ -205,7 +205,7 @@ export class Heap implements Disposable {
       );
     if (descriptor === foreignDescriptor)
       throw new InvalidArgumentError("heap.adopt and heap.own make foreign references; heap.new cannot.");
-    return this.context.binder.bind(descriptor).make;
+    return this.context.binder.maker(descriptor);
   }
 
   /**

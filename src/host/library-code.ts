@@ -4,7 +4,7 @@
  * when a bundler puts files together and makes names and lines shorter: what stands between two marks is the library's.
  */
 import { COMPILED_FILE } from "./compile.js";
-import { type Frame, parseStack } from "./stack.js";
+import { type Frame, parseStack, withStackLimit } from "./stack.js";
 
 /** A mark says where it stands by the stack of an error. */
 type Mark = { readonly begin: () => Error } | { readonly end: () => Error };
@@ -55,7 +55,7 @@ function readMarks(): void {
   marksRead = marks.length;
   const places = marks.flatMap((mark) => {
     const isEnd = "end" in mark;
-    const { stack } = isEnd ? mark.end() : mark.begin();
+    const stack = withStackLimit(1, () => (isEnd ? mark.end() : mark.begin()).stack);
     const frame = typeof stack === "string" ? parseStack(stack)[0] : undefined;
     return frame === undefined ? [] : [{ isEnd, frame }];
   });

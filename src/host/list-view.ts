@@ -24,7 +24,7 @@ export function defineList(type: BoundType): void {
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
   type.createEmpty = () => context.core.lists.create(type.id);
-  type.create = (init) => operations.create(init);
+  type.makeCreate = () => (init) => operations.create(init);
 }
 
 /** What a program does in its loops, as closures over constants. */

@@ -50,7 +50,7 @@ export function defineSet(type: BoundType): void {
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
   type.createEmpty = () => tables.create(type.id);
-  type.create = (init) => {
+  type.makeCreate = () => (init) => {
     checkIterable(type, init);
     const set = type.createEmpty();
     context.inside++;

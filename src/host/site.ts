@@ -1,6 +1,6 @@
 /** Where in the user's code a handle was made or released: a stack as text, because an Error object would keep things alive. */
 import { libraryFrames } from "./library-code.js";
-import { parseFrame } from "./stack.js";
+import { parseFrame, withStackLimit } from "./stack.js";
 
 const FRAMES_MAX = 4;
 /** How many of the library's own frames may stand above those of the program. */
@@ -37,16 +37,13 @@ export function isHostFrame({ file }: { readonly file: string }): boolean {
  * likes, or throw, and a frozen `Error` takes no limit. A handle is made all the same.
  */
 function stackLines(framesMax: number): string[] {
-  const limit = Error.stackTraceLimit;
   try {
-    Reflect.set(Error, "stackTraceLimit", framesMax);
-    const { stack } = capture();
+    // Within the limit: an engine may write the stack only when it is asked for.
+    const stack = withStackLimit(framesMax, () => capture().stack);
     if (Array.isArray(stack)) return stack.map((site) => `at ${String(site)}`); // call sites
     return typeof stack === "string" ? stack.split("\n").slice(1) : [];
   } catch {
     return [];
-  } finally {
-    Reflect.set(Error, "stackTraceLimit", limit);
   }
 }
 

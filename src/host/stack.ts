@@ -36,6 +36,17 @@ export function captureStack(framesMax: number): string {
   }
 }
 
+/** Stacks are the program's: it may have frozen `Error`, and then takes no limit. */
+export function withStackLimit<T>(framesMax: number, capture: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Reflect.set(Error, "stackTraceLimit", framesMax);
+  try {
+    return capture();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", limit);
+  }
+}
+
 /** `file:line:column` at the end of a frame, in brackets or not. */
 const POSITION = /^(.*?):(\d+):(\d+)$/;
 

@@ -21,8 +21,8 @@ export function defineStruct(type: BoundType): void {
   });
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
-  type.create = createFromLiteral(type, codecs);
-  type.fill = fillFromLiteral(type, codecs);
+  type.makeCreate = () => createFromLiteral(type, codecs);
+  type.makeFill = () => fillFromLiteral(type, codecs);
   type.nullAnySlots = nullAnySlots(type, codecs);
 }
 

@@ -114,5 +114,5 @@ export function defineTuple(type: BoundType): void {
   });
   type.View.prototype = prototype;
   context.handles.defineRelease(type, prototype);
-  type.create = createFromLiteral(type, codecs);
+  type.makeCreate = () => createFromLiteral(type, codecs);
 }

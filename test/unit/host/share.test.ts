@@ -214,6 +214,32 @@ describe("a shared heap", () => {
     });
   });
 
+  it("takes no reference of an ended guard into a literal, also of a type that was in use before it was shared", () => {
+    const heap = Heap.create({ maximumBytes: 16 << 20 });
+    open.push({ heap });
+    heap.onLeakedHandle = () => {};
+    const nodes = heap.new(list(Node), [{ v: 1 }]);
+    const pool = heap.pool(Node, { capacity: 2 });
+    const makers: ((next: Node) => Disposable)[] = [
+      (next) => heap.new(Node, { next }),
+      (next) => heap.new(list(Node), [{ next }]),
+      (next) => pool.acquire({ next }),
+    ];
+    const before = nodes.at(0)! as Node;
+    for (const make of makers) make(before)[Symbol.dispose]();
+    heap.share();
+    const past = under(heap.lockShared(), () => nodes.at(0)! as Node);
+    under(heap.lock(), () => {
+      for (const make of makers) {
+        expect(codeOf(() => make(before))).toBe("MADE_BEFORE_SHARE");
+        expect(codeOf(() => make(past))).toBe("GUARD_OVER");
+        make(nodes.at(0)! as Node)[Symbol.dispose]();
+      }
+      expect([refcount(nodes.at(0)!), pool.available]).toEqual([1, 2]);
+      verify(heap);
+    });
+  });
+
   it("keeps its guard while an operation needs it that has called the program back", () => {
     const { heap } = makeShared();
     const codes: string[] = [];
