@@ -173,7 +173,6 @@ export class HandleTracker {
   }
 
   /** The same for the verifier, who asks whose handles they are. A shared heap keeps that in its memory. */
-
   private countRoot(object: Address, change: number): void {
     const { roots } = this;
     if (roots === undefined || this.context.sharing !== undefined) return;
