@@ -1,7 +1,8 @@
 /** What `ouro run` says of a program when it is over. */
 import { plainText } from "../inspect/escape.js";
 import { type LeakReport, leakText } from "../inspect/leaks.js";
-import { type FunctionProfile, profileText } from "../inspect/memory-profile.js";
+import type { FunctionProfile } from "../inspect/line-profiler.js";
+import { profileText } from "../inspect/memory-profile.js";
 import { toPath } from "../inspect/node.js";
 import type { LineAllocations } from "../inspect/tracemalloc.js";
 import { bytes, count, heading, shorten, table } from "./output.js";

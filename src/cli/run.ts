@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { plainText } from "../inspect/escape.js";
-import type { FunctionProfile } from "../inspect/memory-profile.js";
+import type { FunctionProfile } from "../inspect/line-profiler.js";
 import { FOUND, json } from "./commands.js";
 import type { Options } from "./options.js";
 import { checkTrace, UsageError } from "./options.js";

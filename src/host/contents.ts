@@ -1,6 +1,6 @@
 /** What is inside a heap object, whatever its kind: for everything that shows or copies it. */
 import { SLOT_STR } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { View } from "./view.js";
 
 /** A step from an object to what it holds, for a path: `.name`, `[3]`. */

@@ -1,7 +1,7 @@
 /** Between plain JavaScript graphs and heap graphs. Neither direction recurses, so depth is no limit. */
 import { HeapError, InvalidArgumentError } from "../memory/errors.js";
 import type { Address } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { defineOwn, entriesOf, fieldsOf, hasStringKeys, itemsOf, pathText, type Step } from "./contents.js";
 import type { Context } from "./context.js";
 import { ForeignView } from "./foreign-view.js";

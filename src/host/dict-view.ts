@@ -1,7 +1,7 @@
 /** Dicts in JavaScript: Map's protocol over a heap dict. */
 import { TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, SLOT_ANY, SLOT_REF, TAG_OBJECT } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { show } from "./schema.js";

@@ -1,6 +1,6 @@
 /** Writing a literal into an instance that exists already: what `pool.acquire` does. */
 import { type Address, SLOT_ANY, SLOT_F32, SLOT_F64, SLOT_I32, SLOT_REF } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Codec, OwnedBits } from "./codec.js";
 import { compile } from "./compile.js";
 import type { SlotSpec } from "./fields.js";

@@ -1,7 +1,7 @@
 /** Foreign objects in JavaScript: the value that the heap owns, behind a reference like any other. */
 import { TombstoneError, UseAfterReleaseError, WrongThreadError } from "../memory/errors.js";
 import type { Address } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Context } from "./context.js";
 import { checkBytes, type ForeignRecord } from "./foreign.js";
 import { addressOf, hide, INSPECT, isLive, type View } from "./view.js";

@@ -12,7 +12,7 @@ import { DoubleReleaseError, InvalidArgumentError } from "../memory/errors.js";
 import { type Address, CONTROL_ROOT_COUNT, CONTROL_USER_CODE, HEADER_SERIAL } from "../memory/layout.js";
 import { plainText } from "../memory/plain-text.js";
 import { objectBytes } from "../object/size.js";
-import type { BoundType, Maker } from "./bind.js";
+import type { BoundType, Maker } from "./bound-type.js";
 import { compile } from "./compile.js";
 import type { Context } from "./context.js";
 import { captureSite } from "./site.js";

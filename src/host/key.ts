@@ -18,7 +18,7 @@ import {
 import { hashPair, hashWord } from "../object/hash-table.js";
 import { entryWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { createCodec } from "./codec.js";
 import { show } from "./schema.js";
 import { asView } from "./view.js";

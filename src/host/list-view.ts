@@ -2,7 +2,7 @@
 import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, LIST_ITEMS, LIST_LENGTH } from "../memory/layout.js";
 import { slotWords } from "../object/slot.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { type Codec, createCodec, handOver, type OwnedBits } from "./codec.js";
 import type { Context } from "./context.js";
 import { show } from "./schema.js";

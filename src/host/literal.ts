@@ -33,7 +33,7 @@ import {
   TYPE_SIZE_CLASS,
 } from "../memory/layout.js";
 import { putNumber } from "./any-codec.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Codec, OwnedBits } from "./codec.js";
 import { compile, headerStart } from "./compile.js";
 import type { SlotSpec } from "./fields.js";

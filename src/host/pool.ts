@@ -22,7 +22,7 @@ import {
   TYPE_OBJECT_WORDS,
 } from "../memory/layout.js";
 import { holdsReference } from "../object/slot.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Context } from "./context.js";
 import type { InstanceSource } from "./fill.js";
 import { show } from "./schema.js";

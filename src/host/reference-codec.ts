@@ -1,7 +1,7 @@
 /** Reference slots: objects of the types that the schema allows, or literals that become one. */
 import { InvalidArgumentError, TypeMismatchError } from "../memory/errors.js";
 import { type Address, HEADER_REFCOUNT, HEADER_SERIAL, HEADER_TYPE, TYPE_ID_MASK } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { type Codec, mismatch } from "./codec.js";
 import type { Context } from "./context.js";
 import { type SlotSpec, typeText } from "./fields.js";

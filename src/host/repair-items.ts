@@ -6,7 +6,7 @@
 import type { RepairedContainer } from "../gc/repair-report.js";
 import { type Address, ENTRY_VALUE, LIST_LENGTH, SLOT_ANY, SLOT_REF } from "../memory/layout.js";
 import { entryWords, holdsReference } from "../object/slot.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Context } from "./context.js";
 
 /** O(objects + items of such containers). @returns the containers that have lost something */

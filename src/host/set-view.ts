@@ -1,6 +1,6 @@
 /** Sets in JavaScript: Set's protocol over a heap set. */
 import type { Address } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { checkIterable, checkVisitor } from "./list-view.js";
 import { defineShown } from "./show.js";
 import { defineMethods, defineTable, makeTableIterator, reserveFor } from "./table-view.js";

@@ -1,6 +1,6 @@
 /** What a struct's class gets in one heap: accessors for its fields, and a way to make instances. */
 import { HEADER_SERIAL } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { type Codec, createCodec } from "./codec.js";
 import { fillFromLiteral, nullAnySlots } from "./fill.js";
 import { createFromLiteral } from "./literal.js";

@@ -27,7 +27,7 @@ import {
 import { entryWords } from "../object/slot.js";
 import { hashText } from "../object/string.js";
 import { putNumber } from "./any-codec.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Codec } from "./codec.js";
 import { compile } from "./compile.js";
 import type { SlotSpec } from "./fields.js";

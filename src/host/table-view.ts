@@ -2,7 +2,7 @@
 import { ConcurrentModificationError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL, SLOT_NONE, TABLE_EPOCH, TABLE_SIZE } from "../memory/layout.js";
 import { entryWords } from "../object/slot.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Codec } from "./codec.js";
 import { createKeyCodec, type KeyCodec } from "./key.js";
 import { compileTable, type TableMethods } from "./table-code.js";

@@ -1,6 +1,6 @@
 /** Tuples in JavaScript: a readonly array, with every reading method that a readonly tuple type promises. */
 import { HEADER_SERIAL } from "../memory/layout.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import { createCodec } from "./codec.js";
 import { createFromLiteral } from "./literal.js";
 import { defineShown } from "./show.js";

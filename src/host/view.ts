@@ -11,7 +11,7 @@
 import { UseAfterReleaseError } from "../memory/errors.js";
 import { type Address, HEADER_SERIAL } from "../memory/layout.js";
 import { plainText } from "../memory/plain-text.js";
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { HandleRecord } from "./handle.js";
 
 export interface View {

@@ -1,5 +1,5 @@
 /** Weak references in JavaScript: heap objects like any other, that lead to a target as long as it lives. */
-import type { BoundType } from "./bind.js";
+import type { BoundType } from "./bound-type.js";
 import type { Borrowed, Handle } from "./types.js";
 import { addressOf, hide, INSPECT, isLive, type View } from "./view.js";
 

@@ -4,7 +4,32 @@ import type { Core } from "../gc/core.js";
 import type { Context } from "../host/context.js";
 import { type Address, PAGE_BLOCK_WORDS, PAGE_USED, WORD_BYTES } from "../memory/layout.js";
 import { type HitPlace, LineHits, type WatchedFunction } from "./line-hits.js";
-import type { FunctionProfile, ProfiledLine } from "./memory-profile.js";
+
+/** A line of a profiled function. */
+export interface ProfiledLine {
+  /** From 1, in the source file. */
+  readonly line: number;
+  /** Its text. */
+  readonly text: string;
+  /** How often it ran. 0: nothing on it runs, or it was not reached; the other numbers are then 0 too. */
+  readonly occurrences: number;
+  /** Bytes in live blocks of the heap after it last ran. */
+  readonly bytes: number;
+  /** By how much its runs changed that, all together; less than 0 where more was freed. */
+  readonly bytesIncrement: number;
+  /** The same of the bytes that adopted values hold. */
+  readonly adoptedBytes: number;
+  readonly adoptedBytesIncrement: number;
+}
+
+/** The lines of one function. */
+export interface FunctionProfile {
+  readonly name: string;
+  /** Path or URL of the source, source maps applied. */
+  readonly file: string;
+  /** All lines of the function, in order. */
+  readonly lines: readonly ProfiledLine[];
+}
 
 /** Bytes of the blocks in use, to the byte: `heap.bytesUsed` counts whole pages. */
 class LiveBytes implements BlockWatcher {

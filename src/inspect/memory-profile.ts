@@ -2,33 +2,7 @@
 import { Heap } from "../host/heap.js";
 import { requireArray, requireFunction, requireOptions } from "./arguments.js";
 import { plainLine } from "./escape.js";
-import { LineProfiler } from "./line-profiler.js";
-
-/** A line of a profiled function. */
-export interface ProfiledLine {
-  /** From 1, in the source file. */
-  readonly line: number;
-  /** Its text. */
-  readonly text: string;
-  /** How often it ran. 0: nothing on it runs, or it was not reached; the other numbers are then 0 too. */
-  readonly occurrences: number;
-  /** Bytes in live blocks of the heap after it last ran. */
-  readonly bytes: number;
-  /** By how much its runs changed that, all together; less than 0 where more was freed. */
-  readonly bytesIncrement: number;
-  /** The same of the bytes that adopted values hold. */
-  readonly adoptedBytes: number;
-  readonly adoptedBytesIncrement: number;
-}
-
-/** The lines of one function. */
-export interface FunctionProfile {
-  readonly name: string;
-  /** Path or URL of the source, source maps applied. */
-  readonly file: string;
-  /** All lines of the function, in order. */
-  readonly lines: readonly ProfiledLine[];
-}
+import { type FunctionProfile, LineProfiler } from "./line-profiler.js";
 
 /** What a profile is made of. */
 export interface LineProfileOptions {

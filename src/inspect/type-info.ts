@@ -1,5 +1,5 @@
 /** What looking at objects needs to know of each type: its names, and where its references stand. */
-import type { BoundType } from "../host/bind.js";
+import type { BoundType } from "../host/bound-type.js";
 import type { Context } from "../host/context.js";
 import {
   type Address,
