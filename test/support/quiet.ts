@@ -1,7 +1,7 @@
 /**
  * Keeps one message of the tests off the console: hundreds of them leave handles to a heap that they end, or drop them.
  * Whatever else a heap says there is shown. What the message says is tested where console.warn is replaced
- * (test/unit/host/handle.test.ts).
+ * (test/unit/host/handle-leaks.test.ts).
  */
 const { warn } = console;
 console.warn = (...values: unknown[]) => {
