@@ -116,7 +116,7 @@ describe("what belongs to a thread", () => {
     const count = 200;
     let disposed = 0;
     let called = 0;
-    const [parcel, ref] = under(heap.lock(), () => {
+    const [parcel, ref, kept] = under(heap.lock(), () => {
       const all = heap.new(list(any), []);
       for (let index = 0; index < count; index++) {
         using value = heap.adopt({ index }, () => disposed++, { bytes: 10 });
@@ -127,8 +127,11 @@ describe("what belongs to a thread", () => {
       const ref = heap.weakref.ref(watched, () => called++);
       all.push(watched);
       release(watched);
+      const kept = heap.new(Node, {});
+      using unused = heap.weakref.ref(kept, () => called++);
+      all.push(unused);
       release(all);
-      return [sent, ref] as const;
+      return [sent, ref, kept] as const;
     });
     const filling = under(heap2.lock(), () => {
       const all = heap2.receive(library.list(library.any), parcel);
@@ -148,9 +151,11 @@ describe("what belongs to a thread", () => {
     });
     under(heap.lock(), () => {
       expect([disposed, heap.adoptedCount, heap.adoptedBytes]).toEqual([count, 0, 0]);
-      release(ref);
+      for (const handle of [ref, kept]) release(handle);
       verify(heap);
     });
+    const { functions } = Heap.contextOf(heap).callbacks as unknown as { functions: Map<number, unknown> };
+    expect(functions.size).toBe(0);
     // A callback cannot be found again: the thread that ended its target says so.
     expect([called, errors]).toEqual([0, ["OUT_OF_MEMORY"]]);
   });
