@@ -58,7 +58,7 @@ export interface PendingGarbage {
   readonly objects: number;
   /** Bytes of their blocks and storage. */
   readonly bytes: number;
-  /** Bytes that adopted values among them hold outside the heap. */
+  /** Bytes that adopted values among them hold outside the heap; in a shared heap those of this thread. */
   readonly adoptedBytes: number;
   /** How many of each type, by name. */
   readonly byType: ReadonlyMap<string, number>;
@@ -82,7 +82,7 @@ export const DEBUG = {
 export class GarbageCollector {
   private readonly context: Context;
   /**
-   * Called with "start" before and "stop" after each collection, in order; what they throw goes to
+   * Called with "start" before and "stop" after each collection of this thread, in order; what they throw goes to
    * `heap.onUnraisable`. Functions appended during a round are called in it, as in CPython.
    */
   readonly callbacks: ((phase: CollectionPhase, info: CollectionInfo) => void)[] = [];

@@ -333,17 +333,23 @@ export class Heap implements Disposable {
     return lock(this.guards, options);
   }
 
-  /** Read access, together with other readers; no count is written. Blocks until it is to be had. @throws as `lock` */
+  /**
+   * Read access, together with other readers; no count is written. Blocks until it is to be had; within an exclusive guard it is had at once.
+   * @throws LockError when the signal is aborted, and in a browser's main thread if it would have to wait; LockTimeoutError, ShareError
+   */
   lockShared(options?: LockOptions): Guard {
     return lockShared(this.guards, options);
   }
 
-  /** The same as `lock` without blocking, for a browser's main thread. Rejects with what `lock` throws. */
+  /**
+   * The same as `lock` without blocking, for a browser's main thread. Rejects with what `lock` throws, CANNOT_BLOCK excepted, and with
+   * HeapDisposedError if the heap is disposed of meanwhile.
+   */
   async lockAsync(options?: LockOptions): Promise<Guard> {
     return lockAsync(this.guards, options);
   }
 
-  /** The same as `lockShared` without blocking. Rejects with what `lock` throws. */
+  /** The same as `lockShared` without blocking. Rejects with what `lockShared` throws, and as `lockAsync`. */
   async lockSharedAsync(options?: LockOptions): Promise<Guard> {
     return lockSharedAsync(this.guards, options);
   }
@@ -367,7 +373,7 @@ export class Heap implements Disposable {
   /**
    * A parcel that carries one reference to another thread: `worker.postMessage(heap.send(handle))`. It has a reference of its own; the handle stays
    * the caller's. Needs an exclusive guard.
-   * @throws LockError, ShareError, InvalidArgumentError, OutOfMemoryError
+   * @throws LockError, ShareError, InvalidArgumentError, OutOfMemoryError; HeapError TOO_MANY_PARCELS
    */
   send(handle: Borrowed): Parcel {
     return send(this.context, handle);
@@ -389,7 +395,9 @@ export class Heap implements Disposable {
    * End the heap as CPython ends an interpreter: `weakref.finalize` functions run, newest first; everything alive dies,
    * finalizers and callbacks included; every adopted value is disposed, newest first; then later use of anything of the
    * heap is an error. Handles still alive are reported. A heap in which nothing observes a death ends at once. Its memory goes back when JavaScript drops the heap and its views. A second time does
-   * nothing.
+   * nothing. A shared heap that other threads still have is only left: this thread's handles are released, its `finalize` functions run, its
+   * values are disposed; the last thread ends it.
+   * @throws LockError LOCK_ORDER under a guard of this thread, LockTimeoutError
    */
   shutdown(): void {
     shutdown(this.context);

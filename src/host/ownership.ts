@@ -27,7 +27,8 @@ export function retain<R extends Borrowed>(ref: R): Handle<R> {
 }
 
 /**
- * Give up a strong reference; if it was the last, the object is freed, and all that it alone held, before this returns.
+ * Give up a strong reference; if it was the last, the object is freed, and all that it alone held, before this returns; in a shared heap without
+ * an exclusive guard, when somebody next writes.
  * @throws DoubleReleaseError for a handle released before, InvalidArgumentError for a borrowed reference
  */
 export function release(handle: Owned): void {

@@ -216,7 +216,10 @@ export interface HashSet<R> extends Borrowed {
 
 /** A value of the host (a WASM object, a texture, a file) that the heap owns: disposed when the last reference goes. */
 export interface Foreign<V> extends Borrowed {
-  /** The value itself, to be used while the reference is valid. @throws UseAfterReleaseError once it is disposed */
+  /**
+   * The value itself, to be used while the reference is valid, on the thread that adopted it.
+   * @throws UseAfterReleaseError once it is disposed, WrongThreadError on another thread, TombstoneError in a heap that was loaded
+   */
   readonly value: V;
   /** Bytes that the value holds outside the heap: set it when they change. Setting it may collect. */
   bytes: number;

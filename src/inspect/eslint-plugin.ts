@@ -3,7 +3,7 @@
  * configuration `ouroheap.configs.recommended`.
  *
  * The rule sees one file and no types: it takes for handles what is made by `heap.new`, `heap.adopt`, `heap.own`,
- * `heap.from`, `pool.acquire` (of things whose names end in heap or pool) and `retain(...)`. A handle is taken care of if it is
+ * `heap.from`, `heap.receive`, `pool.acquire` (of things whose names end in heap or pool) and `retain(...)`. A handle is taken care of if it is
  * bound by `using`, released, returned, given to another function or stored somewhere. What is left was forgotten.
  *
  * @packageDocumentation
@@ -25,7 +25,7 @@ interface RuleContext {
   report(problem: { node: Node; messageId: string; data?: Record<string, string> }): void;
 }
 
-const MAKERS = new Set(["new", "adopt", "own", "from"]);
+const MAKERS = new Set(["new", "adopt", "own", "from", "receive"]);
 
 /** Reports a handle that is dropped where it is made, or bound to a variable that nobody releases. */
 const noUnreleasedHandle = {

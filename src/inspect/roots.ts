@@ -18,7 +18,7 @@ export interface Root {
 }
 
 /**
- * The handles whose lines were recorded and that are still held, oldest first. Which ones are recorded depends on the
+ * This thread's handles whose lines were recorded and that are still held, oldest first. Which ones are recorded depends on the
  * heap's `checks`; `{ handles: { every: 1 } }` records all, `off` none. O(recorded handles).
  */
 export function roots(heap: Heap): Root[] {

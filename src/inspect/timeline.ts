@@ -59,7 +59,7 @@ export interface TraceEvents {
   readonly displayTimeUnit: "ms";
 }
 
-/** The collections of one heap since it was made, until `stop`. `using` stops it too. */
+/** The collections of one heap, of a shared one those of this thread, since it was made, until `stop`. `using` stops it too. */
 export class Timeline implements Disposable {
   private readonly context: Context;
   private readonly options: { readonly eventsMax: number; readonly measures: boolean };

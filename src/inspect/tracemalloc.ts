@@ -1,5 +1,5 @@
 /**
- * Python's `tracemalloc` for one heap: which line allocated what is alive. Off until it is started; while it is off the heap
+ * Python's `tracemalloc` for one heap: which line allocated what is alive; of a shared heap, what this thread allocated. Off until it is started; while it is off the heap
  * does nothing for it (docs: overhead in bench/README.md, row `trace_overhead`).
  */
 import type { Allocator } from "../alloc/allocator.js";

@@ -157,7 +157,7 @@ export const CONTROL_LOCK_TURN = 109;
 export const CONTROL_LOCK_EVENTS = 110;
 /** Address of the thread table (memory/threads.ts); 0: the heap is not shared. */
 export const CONTROL_THREADS = 111;
-/** 1: a thread has ended while it held the lock exclusively, and nobody has repaired the heap since. */
+/** 1: a thread has ended while it held the lock exclusively, or between a count and its root, and nobody has repaired the heap since. */
 export const CONTROL_DAMAGED = 112;
 /** Address of the table of parcels, or 0. */
 export const CONTROL_PARCELS = 113;
@@ -453,7 +453,7 @@ export const PARCEL_SLOT_BITS = 20; // a parcel is a number: slot + serial * 2 *
 
 /**
  * The thread table: one storage block, THREADS_MAX records. Its thread writes its state, text, ring's tail, entries of its roots, WEB_LOCK,
- * UNSETTLED and IS_BASED at any time; any thread its bell and SITE_LENGTH (to ask). All else is written under the exclusive lock only.
+ * UNSETTLED and IS_BASED at any time; any thread its bell, SITE_LENGTH (to ask) and state (to report its end). All else is under the exclusive lock.
  */
 export const THREAD_SHIFT = 6;
 export const THREAD_WORDS = 1 << THREAD_SHIFT;

@@ -3,8 +3,7 @@
  *
  * Nothing here counts. A reference count is the number of edges, handles and temporaries that lead to an object, summed
  * up anew each time; what is garbage is what a mark phase does not reach. Of CPython's collector the model has only what a program
- * can see: what is tracked, in which order the generations list it, when a collection starts and what it returns
- * (python-semantics.md §2-§4, §8).
+ * can see: what is tracked, in which order the generations list it, when a collection starts and what it returns.
  */
 import type { Borrowed } from "../../src/index.js";
 import { ListOfAny, type ScalarValue, type Slot, stored, type Type, zeroFor } from "./schema.js";

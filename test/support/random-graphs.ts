@@ -18,7 +18,7 @@ export interface Known {
   readonly isSmallRecord: boolean;
 }
 
-/** The references of an object in the order in which its death drops them (python-semantics §1.3). */
+/** The references of an object in the order in which its death drops them. */
 export function dropOrder({ kind, parts }: Known): Known[] {
   const order = kind === "list" || kind === "tuple" ? [...parts].reverse() : parts;
   return order.filter((part) => part !== null);

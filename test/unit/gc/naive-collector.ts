@@ -2,7 +2,7 @@ import { type Known, visitOrder } from "../../support/random-graphs.js";
 import { NaiveDeaths } from "../object/naive-deaths.js";
 
 /**
- * CPython's `deduce_unreachable` on plain lists (python-semantics §4, steps 4 and 5).
+ * CPython's `deduce_unreachable` on plain lists (Modules/gcmodule.c of 3.11).
  * @param base the objects of the generation, in list order
  * @param count the reference count of each
  */

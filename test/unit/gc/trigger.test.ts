@@ -18,7 +18,7 @@ interface Simulated {
   isGarbage: boolean;
 }
 
-/** CPython 3.11's counters and thresholds (python-semantics §3), on plain arrays. */
+/** CPython 3.11's counters and thresholds (Modules/gcmodule.c), on plain arrays. */
 class NaiveTrigger {
   readonly counts = [0, 0, 0];
   readonly thresholds: number[] = [...DEFAULT_THRESHOLDS];

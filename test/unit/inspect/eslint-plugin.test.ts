@@ -35,6 +35,7 @@ tester.run("no-unreleased-handle", plugin.rules["no-unreleased-handle"] as never
     { code: "retain(node);", errors: [{ messageId: "dropped", data: { call: "retain()" } }] },
     { code: "this.heap.adopt(value, dispose);", errors: [{ messageId: "dropped" }] },
     { code: "app.mainHeap.own(value);", errors: [{ messageId: "dropped" }] },
+    { code: "heap.receive(Node, parcel);", errors: [{ messageId: "dropped" }] },
     { code: "sparkPool.acquire({});", errors: [{ messageId: "dropped" }] },
     {
       code: "const node = heap.new(Node, {}); node.value = 1; console.log(node.value);",
