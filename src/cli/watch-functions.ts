@@ -1,7 +1,6 @@
 /** The functions that `ouro run --profile` names, watched in a program from the moment their files are loaded. */
 import type { Context } from "../host/context.js";
-import type { FunctionProfile } from "../inspect/line-profiler.js";
-import { LineProfiler } from "../inspect/line-profiler.js";
+import { type FunctionProfile, LineProfiler } from "../inspect/line-profiler.js";
 import { toPath } from "../inspect/node.js";
 import { findFunctions } from "./find-functions.js";
 import { isFile, readWanted, type Wanted } from "./wanted.js";
